@@ -1,0 +1,107 @@
+"""A folder for sockets that only its owner can enter, with a short name.
+
+macOS has no `XDG_RUNTIME_DIR`, and the user's own temporary folder is about 50 bytes long, half
+of what the path of a Unix socket may have. So the folder is `/tmp/<appname>-<uid>`. Everybody can
+create files in `/tmp`, which is why the folder is looked at before it is used: whoever made it
+first under this name might not be its owner.
+
+No environment variable moves it: whoever can set one could make two processes of a user miss
+each other, or meet in a folder of somebody else's choice.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+BASE = Path("/tmp")  # short, local, on every Mac, and cleared when it starts
+
+PRIVATE = 0o700
+
+
+def runtime_dir(
+    appname: str = "tractor",
+    subdir: str | os.PathLike[str] | None = None,
+    *,
+    base: Path | None = None,
+) -> Path:
+    """Return the folder `<base>/<appname>-<uid>[/<subdir>]`, creating what is missing of it.
+
+    Every folder below `base` (by default `BASE`) belongs to this user and is open to nobody else
+    (mode 0700) when this returns, whoever else was creating it at the same time.
+
+    Raises `ValueError` when `appname` is not one path component, or `subdir` is absolute or goes
+    up; `PermissionError` when there is something else in the folder's place (a symbolic link, a
+    file, somebody else's folder), or when `base` lets others replace it.
+    """
+    _check_appname(appname)
+    parts = _components(subdir)
+    base = BASE if base is None else base
+    _check_base(base)
+    folder = base / f"{appname}-{os.getuid()}"
+    _make_private(folder)
+    for part in parts:
+        folder = folder / part
+        _make_private(folder)
+    return folder
+
+
+def _check_appname(appname: str) -> None:
+    if not appname or "/" in appname or "\0" in appname:
+        raise ValueError(f"appname must be one path component, not {appname!r}")
+
+
+def _components(subdir: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    path = Path(subdir or "")
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(
+            f"subdir must be a relative path without '..', to stay in the runtime directory, "
+            f"not {os.fspath(path)!r}"
+        )
+    return path.parts
+
+
+def _check_base(base: Path) -> None:
+    mode = base.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
+        raise _refusal(
+            base,
+            f"others can replace what is in it (mode {stat.S_IMODE(mode):04o})",
+            f"set its sticky bit: chmod +t {base}",
+        )
+
+
+def _make_private(folder: Path) -> None:
+    """Create `folder` with mode 0700, or see to it that what is there is just that.
+
+    Once it is seen to be a folder of ours nobody else can put another one in its place: its
+    parent is sticky (`_check_base`) or was made private just before.
+    """
+    with suppress(FileExistsError):
+        folder.mkdir(PRIVATE)
+    found = folder.lstat()
+    _check_ours(folder, found)
+    if stat.S_IMODE(found.st_mode) != PRIVATE:
+        folder.chmod(PRIVATE)
+
+
+def _check_ours(folder: Path, found: os.stat_result) -> None:
+    if stat.S_ISLNK(found.st_mode):
+        raise _refusal(folder, "it is a symbolic link, not a directory", f"remove it: rm {folder}")
+    if not stat.S_ISDIR(found.st_mode):
+        raise _refusal(folder, "it is not a directory", f"remove it: rm {folder}")
+    if found.st_uid != os.getuid():
+        raise _refusal(
+            folder,
+            f"it belongs to user {found.st_uid}, this process runs as user {os.getuid()}",
+            f"have its owner or an administrator remove it: sudo rm -r {folder}",
+        )
+
+
+def _refusal(folder: Path, why: str, what_to_do: str) -> PermissionError:
+    return PermissionError(
+        errno.EPERM, f"unsafe runtime directory: {why}; {what_to_do}", str(folder)
+    )

@@ -1,0 +1,433 @@
+"""Shared memory as on Linux, on a kernel that is not Linux.
+
+`SharedMemory` and `ShareableList` stand in for the classes of `multiprocessing.shared_memory`, and
+`shm_unlink` for the function of `_posixshmem`. What differs from the standard library on XNU:
+
+- any key that Linux takes is a key here: the kernel gets a short name (`segment_names`), and
+  `.name` shows the key;
+- `.size` and `.buf` are what was asked for when the segment was created, not the page that XNU
+  rounds it up to (`segment_label`);
+- attaching between a creator's `shm_open` and its `ftruncate` waits for the creator. (There the
+  standard library fails with `EINVAL`, and *unlinks the creator's segment* as it does so);
+- a segment takes at most one file descriptor while it is open, none from Python 3.13 on;
+- what is created is written down in the journal (`journal`), so that it can be found again.
+
+XNU takes a name as it is: `/a` and `a` are two names. `SharedMemory` puts a slash before the name,
+so `_posixshmem.shm_unlink(segment.name)` never finds there what it finds on Linux.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from multiprocessing import resource_tracker, shared_memory
+from types import FunctionType
+from typing import Any, ClassVar
+
+from macfix.darwin import journal
+from macfix.darwin.journal_index import recorded_claim
+from macfix.darwin.kernel_shm import open_segment, unlink_segment
+from macfix.darwin.races import note_race
+from macfix.darwin.segment_label import (
+    UNLABELLED,
+    length_with_label,
+    read_label,
+    read_note,
+    write_label,
+    write_note,
+)
+from macfix.darwin.segment_names import is_shortened, kernel_name
+
+ATTACH_PATIENCE = 0.5
+"""Seconds that attaching waits for a creator who has not sized the segment yet."""
+
+_PAGES = (4096, 16384)
+_WORD = 4  # bytes
+_MMAP_OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+
+
+class SegmentNameCollisionError(FileExistsError):
+    """Two keys have one kernel name. Not to be expected in anybody's life, but never silent."""
+
+
+class SegmentNotReadyError(OSError):
+    """A segment that exists but was not given a size in `ATTACH_PATIENCE` seconds."""
+
+
+class SharedMemory(shared_memory.SharedMemory):
+    """A segment of shared memory with any key as its name.
+
+    Takes what the standard library's class takes: `name`, the key, or None for one that is made up
+    (with `create` only); `create`; `size` in bytes, which is only looked at with `create`, or as
+    the size of a segment of up to 8 bytes that does not tell it; and `track`, on every version of
+    Python, whether the standard library's resource tracker is told.
+
+    Raises `InvalidKeyError` for a key that no system takes, `ValueError` for a size of 0 or less;
+    `FileExistsError` (with `create`) and `FileNotFoundError` (without) as ever;
+    `SegmentNameCollisionError` for a key whose kernel name another key has;
+    `SegmentNotReadyError` when its creator does not go on; `PermissionError` for somebody else's
+    segment; other `OSError` when there is no memory or no file descriptor left. The errors name
+    the key, and nothing of a segment that could not be created is left.
+    """
+
+    _buf: memoryview | None
+    _mmap: mmap.mmap | None
+    _track = True  # before 3.13 the standard library has no such attribute
+
+    def __init__(
+        self, name: str | None = None, create: bool = False, size: int = 0, *, track: bool = True
+    ) -> None:
+        self._key = ""
+        self._word: memoryview | None = None
+        self._used = False  # whether the journal says that this process has it mapped
+        self._lent = False
+        self._size = 0
+        self.on_missing: Callable[[str], object] | None = None
+        """What `unlink` calls with the key, instead of raising, where the segment is gone."""
+
+        if create:
+            _check_size(name, size)
+            self._create(name, size)
+            self._flags = os.O_CREAT | os.O_EXCL | os.O_RDWR  # as the standard library's says
+        elif name is None:
+            raise ValueError("'name' can only be None if create=True")
+        else:
+            self._attach(name, size)
+        # the tracker speaks ASCII lines with colons in them, and the rest would harm it or us
+        self._track = track and self._name.isascii() and not {":", "\n", "\r"} & set(self._name)
+        if self._track:
+            resource_tracker.register(self._name, "shared_memory")
+        created = _created.get()
+        if create and created is not None:
+            created.append(self)
+
+    @property
+    def name(self) -> str:
+        """The key, as it was given."""
+        return self._key
+
+    @property
+    def kernel_name(self) -> str:
+        """What the kernel calls it, slash included."""
+        return self._name
+
+    @property
+    def word(self) -> memoryview:
+        """The first four bytes as one unsigned integer, `word[0]`, read and written at once.
+
+        For a reader it is the number either before or after a write, never a part of both.
+        """
+        if self._word is None:
+            self._word = memoryview(self._mapping())[:_WORD].cast("I")
+        return self._word
+
+    def lend(self) -> mmap.mmap:
+        """Return the memory itself, for a view that may outlive `close`.
+
+        The memory then stays mapped, closed or not, until the last view of it is gone.
+        """
+        self._lent = True
+        return self._mapping()
+
+    @property
+    def note(self) -> str | None:
+        """What the creator noted about the contents (`annotate`), or None."""
+        with memoryview(self._mapping()) as whole:
+            return read_note(whole)
+
+    def annotate(self, text: str) -> bool:
+        """Leave a note about the contents, for whoever attaches; say whether there was room.
+
+        There is none in a segment of 8 bytes or less, nor in one that was created without macfix.
+        """
+        with memoryview(self._mapping()) as whole:
+            return write_note(whole, text)
+
+    def close(self) -> None:
+        """Let go of the memory; a second call does nothing."""
+        if self._word is not None:
+            self._word.release()
+            self._word = None
+        try:
+            super().close()
+        except BufferError:
+            if not self._lent:
+                raise
+            self._mmap = None
+        used, self._used = self._used, False
+        kept = journal.current()
+        if used and kept is not None:
+            kept.left(self._name)
+
+    def unlink(self) -> None:
+        """Have the segment destroyed once nobody has it mapped any more.
+
+        Raises `FileNotFoundError` when it is gone already, unless `on_missing` is set.
+        """
+        if not self._name:
+            return
+        try:
+            shm_unlink(self._key)
+        except FileNotFoundError:
+            if self.on_missing is None:
+                raise
+            self.on_missing(self._key)
+        if self._track:
+            resource_tracker.unregister(self._name, "shared_memory")
+
+    def __del__(self) -> None:
+        # at the interpreter's end anything may be gone already; half-made objects have no _word
+        with contextlib.suppress(OSError, AttributeError, TypeError):
+            self.close()
+
+    def _create(self, name: str | None, size: int) -> None:
+        while True:
+            key = _made_up_key() if name is None else name
+            try:
+                self._create_as(key, size)
+            except SegmentNameCollisionError:
+                raise
+            except FileExistsError:
+                if name is not None:
+                    raise
+            else:
+                return
+
+    def _create_as(self, key: str, size: int) -> None:
+        self._key, self._name = key, kernel_name(key)
+        kept = journal.of_this_process()
+        mark = secrets.token_hex(8)
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
+        descriptor = kept.create(self._name, key, size, mark, lambda: _open(key, self._name, flags))
+        self._used = True
+        try:
+            _set_length(descriptor, key, size)
+            self._map(descriptor, key, size)
+            with memoryview(self._mapping()) as whole:
+                write_label(whole, size, key, mark)
+        except BaseException:
+            # the kernel's own call: there is a segment of this name, and it is this one
+            with contextlib.suppress(OSError):
+                unlink_segment(self._name)
+            kept.gone(self._name)
+            self.close()
+            raise
+        finally:
+            os.close(descriptor)
+
+    def _attach(self, key: str, hint: int) -> None:
+        self._key, self._name = key, kernel_name(key)
+        kept = journal.of_this_process()
+        deadline = time.monotonic() + ATTACH_PATIENCE
+        pause = 0.0002
+        while True:
+            descriptor = kept.attach(self._name, key, lambda: _open(key, self._name, os.O_RDWR))
+            self._used = True
+            try:
+                length = os.fstat(descriptor).st_size
+                if length:
+                    self._map(descriptor, key, length)
+                    self._take_size(hint)
+                    return
+            except BaseException:
+                self.close()
+                raise
+            finally:
+                os.close(descriptor)
+            self.close()
+            if time.monotonic() > deadline:
+                raise _not_ready(key, self._name)
+            time.sleep(pause)
+            pause = min(pause * 2, 0.01)
+
+    def _map(self, descriptor: int, key: str, size: int) -> None:
+        try:
+            length = os.fstat(descriptor).st_size
+            self._mmap = mmap.mmap(descriptor, length, **_MMAP_OPTIONS)
+        except (OSError, ValueError, OverflowError) as error:
+            raise _clear(error, key, f"cannot map {size} bytes of it") from error
+        self._set_size(size)
+
+    def _take_size(self, hint: int) -> None:
+        """Make the segment as long as its creator asked for, as far as anybody knows that."""
+        with memoryview(self._mapping()) as whole:  # an error must not hold the memory
+            length, label = len(whole), read_label(whole)
+        if label is not None:
+            self._check_key(label.is_of(self._key), label.key)
+            self._set_size(label.size)
+            return
+        hint = hint if _explains(length, hint) else 0
+        if hint and not is_shortened(self._key):
+            self._set_size(hint)  # its name is its own: there is nothing to be looked up
+            return
+        claim = recorded_claim(self._name)
+        if claim is not None:
+            self._check_key(claim.key == self._key, claim.key)
+            hint = claim.size if claim.size <= length else hint
+        self._set_size(hint or length)
+
+    def _check_key(self, same: bool, other: str) -> None:
+        if not same:
+            raise _collision(self._key, other, self._name)
+
+    def _set_size(self, size: int) -> None:
+        if self._buf is not None:
+            self._buf.release()
+        self._size = size
+        self._buf = memoryview(self._mapping())[:size]
+
+    def _mapping(self) -> mmap.mmap:
+        if self._mmap is None:
+            raise ValueError(f"the shared memory segment {self._key!r} is closed")
+        return self._mmap
+
+
+class ShareableList(shared_memory.ShareableList):  # type: ignore[type-arg]
+    """The standard library's list in shared memory, with any key as its name."""
+
+    # The standard library's own constructor, which finds this module's SharedMemory where it
+    # looks for its own: there is no other way in, and its layout is not to be written down twice.
+    __init__: ClassVar[FunctionType] = FunctionType(
+        shared_memory.ShareableList.__init__.__code__,
+        {**vars(shared_memory), "SharedMemory": SharedMemory},
+        "__init__",
+        shared_memory.ShareableList.__init__.__defaults__,
+    )
+    __init__.__kwdefaults__ = shared_memory.ShareableList.__init__.__kwdefaults__
+
+
+def shm_unlink(name: str) -> None:
+    """Have the segment with the key `name` destroyed once nobody has it mapped any more.
+
+    Takes a key with or without a slash before it, as Linux does.
+
+    Raises `InvalidKeyError`; `FileNotFoundError` when there is none, which also counts as a race
+    (`races`); `PermissionError` when it is somebody else's.
+    """
+    key = name[1:] if isinstance(name, str) and name.startswith("/") else name
+    kernels = kernel_name(key)
+    kept = journal.current()
+    try:
+        unlink_segment(kernels)
+    except FileNotFoundError as error:
+        if kept is not None:
+            kept.gone(kernels)
+        note_race(key)
+        raise FileNotFoundError(
+            error.errno, "there is no shared memory segment with this key", key
+        ) from None
+    except OSError as error:
+        raise _clear(error, key, "cannot unlink it") from error
+    if kept is not None:
+        kept.gone(kernels)
+
+
+@contextlib.contextmanager
+def undone_on_error() -> Iterator[None]:
+    """Unlink and close the segments that are created inside if an exception leaves it."""
+    outer = _created.get()
+    created: list[SharedMemory] = []
+    token = _created.set(created)
+    try:
+        yield
+    except BaseException:
+        for segment in reversed(created):
+            with contextlib.suppress(FileNotFoundError):
+                segment.unlink()
+            with contextlib.suppress(BufferError):  # something still looks at it
+                segment.close()
+        raise
+    else:
+        if outer is not None:
+            outer += created
+    finally:
+        _created.reset(token)
+
+
+_created: ContextVar[list[SharedMemory] | None] = ContextVar("_created", default=None)
+
+
+def _open(key: str, name: str, flags: int) -> int:
+    try:
+        return open_segment(name, flags)
+    except FileExistsError as error:
+        claim = recorded_claim(name)
+        if claim is not None and claim.key != key:
+            raise _collision(key, claim.key, name) from None
+        raise FileExistsError(
+            error.errno, "there is a shared memory segment with this key already", key
+        ) from None
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            error.errno, "there is no shared memory segment with this key", key
+        ) from None
+    except OSError as error:
+        raise _clear(error, key, "cannot open it") from error
+
+
+def _set_length(descriptor: int, key: str, size: int) -> None:
+    try:
+        os.ftruncate(descriptor, length_with_label(size))
+    except (OSError, OverflowError) as error:
+        raise _clear(error, key, f"cannot give it {size} bytes") from error
+
+
+def _check_size(name: str | None, size: int) -> None:
+    if not isinstance(size, int):
+        raise TypeError(f"the size of a shared memory segment is a number of bytes, not {size!r}")
+    if size <= 0:
+        key = "" if name is None else f" {name!r}"
+        raise ValueError(
+            f"the shared memory segment{key} cannot have a size of {size} bytes: "
+            f"'size' must be a positive number different from zero"
+        )
+
+
+def _explains(length: int, size: int) -> bool:
+    """Say whether a counter of `size` bytes may be as long as `length` for the kernel."""
+    if not 0 < size <= UNLABELLED:
+        return False
+    return length in (size, *(-(-size // page) * page for page in _PAGES))
+
+
+def _made_up_key() -> str:
+    return f"psm_{secrets.token_hex(4)}"
+
+
+def _clear(error: Exception, key: str, what: str) -> OSError:
+    """The error that says about which segment *error* is; of the same class where it is one."""
+    number = error.errno if isinstance(error, OSError) and error.errno else errno.ENOMEM
+    hint = _HINTS.get(number, "")
+    return OSError(number, f"shared memory: {what}: {os.strerror(number)}{hint}", key)
+
+
+_HINTS = {
+    errno.EMFILE: "; raise the limit of open files: ulimit -n 10240",
+    errno.EACCES: "; it belongs to another user",
+    errno.EPERM: "; it belongs to another user",
+}
+
+
+def _collision(key: str, other: str, name: str) -> SegmentNameCollisionError:
+    return SegmentNameCollisionError(
+        errno.EEXIST,
+        f"shared memory: the keys {key!r} and {other!r} have the same kernel name {name!r}; "
+        f"rename one of them",
+        key,
+    )
+
+
+def _not_ready(key: str, name: str) -> SegmentNotReadyError:
+    return SegmentNotReadyError(
+        errno.EINVAL,
+        f"shared memory: the segment (kernel name {name!r}) exists but its creator has not given "
+        f"it a size in {ATTACH_PATIENCE} s; if that process died, `macfix shm reap` frees it",
+        key,
+    )
