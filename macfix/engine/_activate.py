@@ -1,0 +1,180 @@
+"""Activation of the engine in this process: the API behind ``macfix.activate()``.
+
+Loaded at every interpreter start of a Mac; imports accordingly little.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock
+
+from macfix.patches import BUILTIN, ROOTS
+
+from ._config import Config
+from ._finder import Finder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._engine import Engine
+    from ._status import Status
+
+_lock = allocate_lock()
+_finder: Finder | None = None
+
+
+def activate(*, children: bool = True) -> bool:
+    """Mend piker and tractor, from now on, as they are imported in this process.
+
+    Does nothing off Darwin (unless the simulation runs or ``MACFIX_FORCE`` names patches) and
+    with ``MACFIX=off``. Calling it again changes nothing. Targets that are imported already stay
+    as they are; the ledger and one warning say so.
+
+    Args:
+        children: whether interpreters that this process starts are to be mended as well, through
+            the environment; :func:`deactivate` takes that back.
+
+    Returns:
+        Whether macfix is active now.
+
+    Raises:
+        PatchFailedError: with ``MACFIX_STRICT=1``, if a target is imported already and a
+            plugin cannot be loaded.
+    """
+    global _finder
+    config = Config.from_environ()
+    if not _wanted(config):
+        return False
+    with _lock:
+        first = _finder is None
+        if _finder is None:
+            _finder = Finder(ROOTS, lambda: _make_engine(config))
+        finder = _finder
+        imported = _upstream_modules() if first else []
+        _put_in_place(finder)
+    if children:
+        from macfix.activation import environment
+
+        environment.apply()
+    if imported:
+        _report_late(finder, imported)
+    return True
+
+
+def active_finder() -> Finder | None:
+    """The finder of this process, if macfix is active."""
+    return _finder
+
+
+def _put_in_place(finder: Finder) -> None:
+    """Put *finder* first, or where the one waits that an interpreter's start left there."""
+    if finder in sys.meta_path:
+        return
+    early = _early_finder()
+    if early is None:
+        sys.meta_path.insert(0, finder)
+    else:
+        sys.meta_path[sys.meta_path.index(early)] = finder
+
+
+def give_up_waiting() -> None:
+    """Take off ``sys.meta_path`` what an interpreter's start left there to wait for an upstream."""
+    early = _early_finder()
+    if early is not None:
+        sys.meta_path.remove(early)
+
+
+def _early_finder() -> Any:
+    for finder in sys.meta_path:
+        if hasattr(finder, "is_macfix") and not isinstance(finder, Finder):
+            return finder
+    return None
+
+
+def deactivate() -> list[str]:
+    """Undo what macfix did in this process: unwrap, and remove the finder.
+
+    Returns:
+        What cannot be undone, one line each: code that was rewritten before it executed stays
+        as it is until the process ends.
+    """
+    global _finder
+    finder, _finder = _finder, None
+    give_up_waiting()
+    environment = sys.modules.get("macfix.activation.environment")
+    if environment is not None:
+        environment.restore()
+    if finder is None:
+        return []
+    if finder in sys.meta_path:
+        sys.meta_path.remove(finder)
+    return finder.engine.revert() if finder.engine is not None else []
+
+
+def status() -> Status:
+    """The ledger of this process: what became of every patch, and why.
+
+    Loads the plugins if no target has been imported yet, so that all patches are listed.
+    """
+    from ._status import Status
+
+    if _finder is None and _early_finder() is not None:
+        activate(children=False)  # it was to wait for an upstream; somebody asks before one came
+    if _finder is None:
+        return Status(False, _why_not())
+    engine = _finder.load()
+    return Status(
+        active=True,
+        reason=f"on {sys.platform}",
+        entries=tuple(engine.ledger.entries()),
+        problems=tuple(engine.ledger.problems),
+        notes=dict(engine.ledger.notes),
+    )
+
+
+def why() -> str:
+    """Whether macfix is active in this process and for what reason, in a few words."""
+    return f"active on {sys.platform}" if _finder is not None else f"not active: {_why_not()}"
+
+
+def note(name: str, text: str) -> None:
+    """Leave a fact about this process in the ledger, under *name*; nothing if macfix is off."""
+    if _finder is not None and _finder.engine is not None:
+        _finder.engine.ledger.notes[name] = text
+
+
+def _wanted(config: Config) -> bool:
+    return config.enabled and (sys.platform == "darwin" or bool(config.force))
+
+
+def _why_not() -> str:
+    config = Config.from_environ()
+    if not config.enabled:
+        return "MACFIX=off"
+    if not _wanted(config):
+        return f"{sys.platform} does not need it"
+    return "activate() was not called"
+
+
+def _make_engine(config: Config) -> Engine:
+    from ._engine import Engine
+
+    return Engine(config, BUILTIN)
+
+
+def _upstream_modules() -> list[str]:
+    if not any(root in sys.modules for root in ROOTS):
+        return []
+    return [name for name in list(sys.modules) if name.partition(".")[0] in ROOTS]
+
+
+def _report_late(finder: Finder, imported: list[str]) -> None:
+    late = finder.load().mark_late(imported)
+    if late:
+        from ._errors import warn
+
+        warn(
+            f"{', '.join(late)} imported before macfix was activated, and left as they are: "
+            f"activate macfix first (`python -m macfix PROGRAM` does)"
+        )

@@ -1,0 +1,154 @@
+"""The cache of verdicts and rewritten bytecode.
+
+Rewritten bytecode is macfix's own: it never lands in upstream's ``__pycache__``, where it would
+haunt runs without macfix. It lies in the user's cache folder, one file for each source, set of
+patches and interpreter, and is executed only if the file and its folder are the user's own and
+nobody else can write to them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import sys
+from importlib.util import MAGIC_NUMBER
+from types import CodeType
+
+from macfix._value import value
+
+from ._patch import Verdict
+from ._trust import is_private_folder, read_own_file
+
+_HEADER = b"macfix bytecode 1\n"
+_KEEP = 8
+"""Files kept for each module: the vintages of an upstream that one may switch between."""
+
+
+@value(frozen=True)
+class Record:
+    """What is known of one source: the verdict of each patch by name, and the rewritten code."""
+
+    verdicts: dict[str, Verdict]
+    code: CodeType | None
+
+
+def default_folder() -> str | None:
+    """The folder for cached bytecode, or None where none may be used.
+
+    ``MACFIX_CACHE_DIR`` if set (an absolute path); else ``~/Library/Caches/macfix`` on macOS and
+    ``$XDG_CACHE_HOME/macfix`` or ``~/.cache/macfix`` elsewhere. A process that has more
+    privileges than its user (set-uid) gets none: the user's environment must not steer it.
+    """
+    if os.geteuid() != os.getuid() or os.getegid() != os.getgid():
+        return None
+    chosen = os.environ.get("MACFIX_CACHE_DIR")
+    if chosen:
+        return chosen if os.path.isabs(chosen) else None  # never below the current directory
+    home = os.path.expanduser("~")
+    if not os.path.isabs(home):
+        return None
+    if sys.platform == "darwin":
+        return os.path.join(home, "Library", "Caches", "macfix")
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return os.path.join(base if os.path.isabs(base) else os.path.join(home, ".cache"), "macfix")
+
+
+class Cache:
+    """Records on disk. Reading and writing never raise: without the cache, all is computed."""
+
+    def __init__(self, folder: str | None) -> None:
+        self._folder = None if folder is None else os.path.join(folder, "bytecode")
+
+    def read(self, key: str) -> Record | None:
+        """The record stored under *key*, or None if there is none that can be trusted."""
+        if self._folder is None:
+            return None
+        try:
+            if not is_private_folder(self._folder):
+                return None
+            return _decode(read_own_file(os.path.join(self._folder, key)))
+        except (OSError, ValueError, EOFError, TypeError, KeyError):
+            return None
+
+    def write(self, key: str, record: Record) -> None:
+        """Store *record* under *key*, atomically; silently nothing if that is not possible."""
+        if self._folder is None or sys.dont_write_bytecode:
+            return
+        try:
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            if is_private_folder(self._folder):
+                _write_atomically(self._folder, key, _encode(record))
+                _prune(self._folder, key)
+        except (OSError, ValueError):
+            pass
+
+
+def key_of(module: str, path: str, source: bytes, patches: str) -> str:
+    """The file name under which the record of *source* is stored.
+
+    Args:
+        module: dotted name of the target; kept readable in front of the digest.
+        path: where the source lies; it is in the bytecode as ``co_filename``.
+        source: the source as it lies on disk.
+        patches: the fingerprint of the patches concerned.
+    """
+    from macfix import __version__
+
+    interpreter = (
+        sys.implementation.cache_tag,
+        sys.version,
+        sys.platform,
+        sys.flags.optimize,
+    )
+    digest = hashlib.blake2b(digest_size=20)  # half the price of sha256 where no hardware helps
+    for part in (
+        __version__.encode(),
+        MAGIC_NUMBER,
+        repr(interpreter).encode(),
+        module.encode(),
+        os.fsencode(path),
+        patches.encode(),
+        source,
+    ):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return f"{module}-{digest.hexdigest()}"
+
+
+def _encode(record: Record) -> bytes:
+    verdicts = {name: (v.state, v.reason) for name, v in record.verdicts.items()}
+    body = marshal.dumps((verdicts, record.code))
+    return _HEADER + hashlib.sha256(body).digest() + body
+
+
+def _decode(data: bytes) -> Record:
+    digest_end = len(_HEADER) + hashlib.sha256().digest_size
+    body = data[digest_end:]
+    if data[:digest_end] != _HEADER + hashlib.sha256(body).digest():
+        raise ValueError("not a whole macfix bytecode file")
+    verdicts, code = marshal.loads(body)
+    if code is not None and not isinstance(code, CodeType):
+        raise ValueError("the cached code is no code")
+    return Record({name: Verdict(*verdict) for name, verdict in verdicts.items()}, code)
+
+
+def _write_atomically(folder: str, name: str, data: bytes) -> None:
+    import tempfile
+
+    descriptor, temporary = tempfile.mkstemp(prefix=".", dir=folder)  # mode 0600
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(temporary, os.path.join(folder, name))
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _prune(folder: str, written: str) -> None:
+    """Keep the newest few files of the module that *written* belongs to."""
+    prefix = written.rpartition("-")[0] + "-"
+    with os.scandir(folder) as entries:
+        files = [(e.stat().st_mtime_ns, e.path) for e in entries if e.name.startswith(prefix)]
+    for _, path in sorted(files)[:-_KEEP]:
+        os.unlink(path)

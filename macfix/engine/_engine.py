@@ -1,0 +1,310 @@
+"""What happens to one target: verdicts, rewriting, execution, install, ledger."""
+
+from __future__ import annotations
+
+from importlib.machinery import SourceFileLoader
+from zipimport import zipimporter
+
+from ._cache import Cache, Record, default_folder, key_of
+from ._changes import Changes
+from ._errors import PatchFailedError, warn
+from ._fingerprint import fingerprint
+from ._ledger import Entry, Ledger, Problem, State
+from ._patch import Patch, Verdict, unknown
+from ._patch_set import Deferred, PatchSet, find_patches, loaded
+from ._safe_imports import SafeImports
+from ._source import Source
+
+TYPE_CHECKING = False  # not typing's, and few imports: this is loaded with every upstream
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterable, Iterator
+    from importlib.machinery import ModuleSpec
+    from types import CodeType, ModuleType
+    from typing import Any
+
+    from ._config import Config
+
+
+class Plan:
+    """What will be done to one target.
+
+    Attributes:
+        code: the rewritten bytecode, or None if the module executes as it is.
+        rewritten: the patches whose rewriting is in ``code``.
+        installs: the patches to install after execution.
+        reasons: why each of the two kinds is needed, by patch name.
+        failed: names of the patches that raised on the way.
+    """
+
+    def __init__(self) -> None:
+        self.code: CodeType | None = None
+        self.rewritten: list[Patch] = []
+        self.installs: list[Patch] = []
+        self.reasons: dict[str, str] = {}
+        self.failed: set[str] = set()
+
+
+class Engine:
+    """The patches of this process and what became of them."""
+
+    def __init__(self, config: Config, builtin: Iterable[str] = ()) -> None:
+        self.config = config
+        self.ledger = Ledger(self._undecided)
+        self.rewritten: set[str] = set()
+        self._changes: dict[str, dict[str, Changes]] = {}
+        self._cache = Cache(default_folder())
+        self._folder_states: dict[str, bytes] = {}
+        self.patches: PatchSet = find_patches(config, builtin)
+        self._report_problems()
+
+    # -- what there is to do -------------------------------------------------------------------
+
+    def targets(self) -> list[str]:
+        """The dotted names of all targets."""
+        return list(self.patches.by_target)
+
+    def applicable(self, target: str) -> list[Patch | Deferred]:
+        """The patches of *target* that the user wants and that this platform can need."""
+        return [
+            patch
+            for patch in self.patches.by_target.get(target, ())
+            if self.config.selects(patch.name)
+            and (patch.fits_platform() or patch.name in self.config.force)
+        ]
+
+    def plan(self, spec: ModuleSpec, loader: Any) -> Plan:
+        """Decide what to do to the target of *spec*, which *loader* loads.
+
+        Raises:
+            PatchFailedError: if a patch fails and ``MACFIX_STRICT`` is set; nothing else.
+        """
+        try:
+            with SafeImports():
+                return self._plan(spec, loader)
+        except PatchFailedError:
+            raise
+        except Exception as error:  # an importer that misbehaves: the module runs as it is
+            for patch in self.applicable(spec.name):
+                self._fail(patch, spec.name, "looking at the source raised", error)
+            return Plan()
+
+    def _plan(self, spec: ModuleSpec, loader: Any) -> Plan:
+        patches = self.applicable(spec.name)
+        source = Source.of(spec, loader) if patches else None
+        if source is None:
+            for patch in patches:
+                self._judge(patch, spec.name, unknown("its source cannot be read"))
+            return Plan()
+        key = self._cache_key(source, loader, patches)
+        record = self._cache.read(key) if key else None
+        if record is None or record.verdicts.keys() != {patch.name for patch in patches}:
+            return self._plan_afresh(source, loader, patches, key)
+        plan = self._plan_from(record.verdicts, spec.name, patches)
+        if plan.failed:  # a patch that cannot be imported: the code may have been rewritten for it
+            return self._plan_afresh(source, loader, patches, None)
+        plan.code = record.code
+        return plan
+
+    def _plan_afresh(
+        self, source: Source, loader: Any, patches: list[Patch | Deferred], key: str | None
+    ) -> Plan:
+        verdicts = self._verdicts(source, patches)
+        plan = self._plan_from(verdicts, source.module, patches)
+        self._rewrite(plan, source, loader)
+        if key and not plan.failed and len(verdicts) == len(patches):
+            self._cache.write(key, Record(verdicts, plan.code))
+        return plan
+
+    def _plan_from(
+        self, verdicts: dict[str, Verdict], target: str, patches: list[Patch | Deferred]
+    ) -> Plan:
+        plan = Plan()
+        for listed in patches:
+            verdict = verdicts.get(listed.name)
+            if verdict is None:
+                continue  # its needed() failed, and the ledger says so
+            if verdict.state != "needed":
+                self._judge(listed, target, verdict)
+                continue
+            patch = self._load(listed, target)
+            if patch is None:
+                plan.failed.add(listed.name)
+                continue
+            plan.reasons[patch.name] = verdict.reason
+            if patch.rewrite is not None:
+                plan.rewritten.append(patch)
+            if patch.install is not None:
+                plan.installs.append(patch)
+        return plan
+
+    def _load(self, patch: Patch | Deferred, target: str) -> Patch | None:
+        try:
+            return loaded(patch)
+        except Exception as error:
+            self._fail(patch, target, "it cannot be imported", error)
+            return None
+
+    def _verdicts(self, source: Source, patches: list[Patch | Deferred]) -> dict[str, Verdict]:
+        try:
+            source.tree  # noqa: B018  (parsed here once, for all patches)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            verdict = unknown(f"its source does not parse on this Python: {error}")
+            return {patch.name: verdict for patch in patches}
+        verdicts: dict[str, Verdict] = {}
+        for listed in patches:
+            patch = self._load(listed, source.module)
+            if patch is None:
+                continue
+            try:
+                verdict = patch.needed(source)
+                if not isinstance(verdict, Verdict):
+                    raise TypeError(f"needed() gave {verdict!r}, not a Verdict")
+                verdicts[patch.name] = verdict
+            except Exception as error:
+                self._fail(patch, source.module, "needed() raised", error)
+        return verdicts
+
+    def _rewrite(self, plan: Plan, source: Source, loader: Any) -> None:
+        """Rewrite one patch after the other; one that fails is left out, whole."""
+        if not plan.rewritten:
+            return
+        from ._compile import compile_for
+
+        done: list[Patch] = []
+        for patch in plan.rewritten:
+            try:
+                plan.code = compile_for(loader, _rewritten_tree(source, [*done, patch]), source)
+                done.append(patch)
+            except Exception as error:
+                plan.failed.add(patch.name)
+                self._fail(patch, source.module, "rewrite() raised", error)
+        plan.rewritten = done
+        # half a patch is worse than none: what cannot be rewritten is not installed either
+        plan.installs = [patch for patch in plan.installs if patch.name not in plan.failed]
+
+    def _cache_key(
+        self, source: Source, loader: Any, patches: list[Patch | Deferred]
+    ) -> str | None:
+        if type(loader) not in (SourceFileLoader, zipimporter):
+            return None  # somebody else's loader may compile differently at each start
+        digest = fingerprint(patches, self._folder_states)
+        return digest and key_of(source.module, source.path, source.data, digest)
+
+    # -- doing it ------------------------------------------------------------------------------
+
+    def before_execution(self, target: str) -> None:
+        """Forget what was installed into an earlier execution of *target* (a reload)."""
+        for changes in self._changes.pop(target, {}).values():
+            changes.revert()
+
+    def after_execution(self, plan: Plan, target: str, module: ModuleType) -> None:
+        """Install what the plan wants into *module*, which has just executed."""
+        if plan.rewritten:
+            self.rewritten.add(target)
+        with SafeImports():
+            for patch in plan.installs:
+                self._install(patch, plan, target, module)
+        for name, reason in plan.reasons.items():
+            if name not in plan.failed:
+                self._enter(Entry(name, target, State.APPLIED, reason))
+
+    def _install(self, patch: Patch, plan: Plan, target: str, module: ModuleType) -> None:
+        assert patch.install is not None
+        changes = Changes()
+        try:
+            patch.install(module, changes)
+        except Exception as error:
+            changes.revert()
+            plan.failed.add(patch.name)
+            self._fail(patch, target, "install() raised", error)
+        else:
+            self._changes.setdefault(target, {})[patch.name] = changes
+
+    def revert(self) -> list[str]:
+        """Undo every install; the answer says what could not be undone."""
+        left = [
+            f"{target}: its rewritten code stays until the process ends"
+            for target in sorted(self.rewritten)
+        ]
+        for target, by_patch in reversed(self._changes.items()):
+            for name, changes in reversed(by_patch.items()):
+                left += [f"{target}: {name}: {problem}" for problem in changes.revert()]
+        self._changes.clear()
+        return left
+
+    # -- the ledger ----------------------------------------------------------------------------
+
+    def mark_late(self, imported: Iterable[str]) -> list[str]:
+        """Enter the targets that are in *imported* already; they stay as they are."""
+        late = []
+        for target in imported:
+            for patch in self.applicable(target):
+                reason = "it was imported before macfix was activated, and is left as it is"
+                self._enter(Entry(patch.name, target, State.LATE, reason))
+                late.append(target)
+        return list(dict.fromkeys(late))
+
+    def _undecided(self) -> Iterator[Entry]:
+        for target, patches in self.patches.by_target.items():
+            for patch in patches:
+                if not self.config.selects(patch.name):
+                    reason = "MACFIX_SKIP or MACFIX_ONLY leaves it out"
+                    yield Entry(patch.name, target, State.SKIPPED, reason)
+                elif not (patch.fits_platform() or patch.name in self.config.force):
+                    reason = f"this defect exists on {', '.join(sorted(patch.platforms))} only"
+                    yield Entry(patch.name, target, State.NOT_NEEDED, reason)
+                else:
+                    yield Entry(patch.name, target, State.PENDING, "not imported yet")
+
+    def _report_problems(self) -> None:
+        known = self.patches.origin
+        for name in self.config.unknown_patches(known):
+            message = f"there is no patch {name!r}; there are: {', '.join(sorted(known)) or 'none'}"
+            self.patches.problems.append(
+                Problem("MACFIX_SKIP, MACFIX_ONLY or MACFIX_FORCE", message)
+            )
+        self.ledger.problems = self.patches.problems
+        for problem in self.patches.problems:
+            warn(f"{problem.where}: {problem.message}")
+        if self.config.strict and self.patches.problems:
+            raise PatchFailedError(
+                "; ".join(f"{p.where}: {p.message}" for p in self.patches.problems)
+            )
+
+    def _judge(self, patch: Patch | Deferred, target: str, verdict: Verdict) -> None:
+        if verdict.state == "unknown":
+            self._enter(Entry(patch.name, target, State.UNKNOWN, verdict.reason))
+            warn(
+                f"{target}: patch {patch.name} does not know this upstream and leaves it alone: "
+                f"{verdict.reason}"
+            )
+        else:
+            self._enter(Entry(patch.name, target, State.NOT_NEEDED, verdict.reason))
+
+    def _fail(self, patch: Patch | Deferred, target: str, what: str, error: Exception) -> None:
+        import traceback
+
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        reason = f"{what}: {type(error).__name__}: {error}"
+        self._enter(Entry(patch.name, target, State.FAILED, reason, text))
+        if self.config.strict:
+            raise PatchFailedError(f"{target}: patch {patch.name}: {reason}") from error
+        warn(
+            f"{target}: patch {patch.name} failed and is left out: {reason} "
+            f"(`macfix status` has the traceback)"
+        )
+
+    def _enter(self, entry: Entry) -> None:
+        self.ledger.record(entry)
+        self.patches.observe(entry)
+
+
+def _rewritten_tree(source: Source, patches: list[Patch]) -> ast.Module:
+    import ast
+
+    tree = source.parse()  # a new one each time: a rewrite that fails half-way has spoilt its own
+    for patch in patches:
+        assert patch.rewrite is not None
+        tree = patch.rewrite(tree)
+    return ast.fix_missing_locations(tree)

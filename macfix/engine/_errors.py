@@ -1,0 +1,41 @@
+"""The errors and the warning that macfix itself raises."""
+
+from __future__ import annotations
+
+
+class MacfixError(Exception):
+    """Base class of macfix's own errors."""
+
+
+class PatchDefinitionError(MacfixError, ValueError):
+    """A patch is not well formed; the message names the patch, the field and what is allowed."""
+
+
+class PatchFailedError(MacfixError, RuntimeError):
+    """A patch or plugin failed and ``MACFIX_STRICT`` asks that this be an error."""
+
+
+class MacfixWarning(UserWarning):
+    """Something could not be mended; the program goes on as it would without macfix."""
+
+
+def warn(message: str) -> None:
+    """Issue *message* once as a :class:`MacfixWarning`, never as an exception.
+
+    With ``-W error`` a warning is an exception, and one raised inside an import would stop
+    upstream from being imported: then the message goes to standard error instead.
+    """
+    from ._safe_imports import SafeImports
+
+    with SafeImports():
+        import sys
+        import warnings
+        from contextlib import suppress
+
+    try:
+        warnings.warn(message, MacfixWarning, stacklevel=2)
+    except MacfixWarning:
+        if sys.stderr is not None:
+            # on a closed standard error nobody is left to tell
+            with suppress(OSError, ValueError):
+                print(f"MacfixWarning: {message}", file=sys.stderr)

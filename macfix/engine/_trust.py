@@ -1,0 +1,79 @@
+"""Which files and folders nobody but this user (and root) can have written."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_safely_placed: set[str] = set()
+
+
+def is_private_folder(folder: str) -> bool:
+    """Whether *folder* is a real directory of this user's that nobody else can write to or replace.
+
+    Whoever can write to a folder above it could put another one in its place; a sticky folder such
+    as ``/tmp`` keeps them from that.
+
+    Raises:
+        OSError: if *folder*, or one that it is in, does not exist or cannot be looked at.
+    """
+    state = os.lstat(folder)
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid():
+        return False
+    if state.st_mode & _OTHERS_WRITE:
+        return False
+    if folder not in _safely_placed and _cannot_be_replaced(folder):
+        _safely_placed.add(folder)  # nobody else can change that from now on
+    return folder in _safely_placed
+
+
+def _cannot_be_replaced(folder: str) -> bool:
+    above = os.path.dirname(os.path.realpath(folder))
+    while True:
+        state = os.lstat(above)
+        if state.st_uid not in (0, os.geteuid()):
+            return False
+        if state.st_mode & _OTHERS_WRITE and not state.st_mode & stat.S_ISVTX:
+            return False
+        parent = os.path.dirname(above)
+        if parent == above:
+            return True
+        above = parent
+
+
+def read_own_file(path: str) -> bytes:
+    """The content of the regular file *path*, which must be this user's alone.
+
+    Raises:
+        ValueError: if somebody else owns it or can write to it, or if it is no regular file.
+        OSError: if it cannot be read, or is a symbolic link.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(descriptor, "rb", buffering=0) as file:
+        state = os.fstat(descriptor)
+        foreign = state.st_uid != os.geteuid() or state.st_mode & _OTHERS_WRITE
+        if not stat.S_ISREG(state.st_mode) or foreign:
+            raise ValueError(f"{path} could have been written by somebody else")
+        return file.readall()
+
+
+def what_others_can_change(path: str) -> str | None:
+    """The first of *path* and the folders that it is in that every user of the machine can change.
+
+    Groups are left out: package managers for a whole group (Homebrew) are common, and on purpose.
+    A sticky folder counts only if it holds *path* itself, next to which anything can be put.
+
+    Raises:
+        OSError: if *path* does not exist.
+    """
+    place = os.path.realpath(path)
+    holds_it = (place, os.path.dirname(place))
+    while True:
+        mode = os.lstat(place).st_mode
+        if mode & stat.S_IWOTH and (place in holds_it or not mode & stat.S_ISVTX):
+            return place
+        above = os.path.dirname(place)
+        if above == place:
+            return None
+        place = above
