@@ -1,0 +1,117 @@
+"""File calls of a Mac: descriptors of segments behave like segments, and pages are a Mac's.
+
+Only ``os``, ``mmap`` and ``resource`` are touched, where Python code looks the calls up.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import posix
+from collections.abc import Callable
+
+from ._replace import replace
+from ._segments import Segments, simulated_mmap
+from ._spec import Spec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_REFUSED_ON_SEGMENTS = {
+    # bsd/kern/kern_descrip.c fo_no_read, fo_no_write; sys_generic.c valid_for_random_access
+    "read": errno.ENXIO,
+    "readv": errno.ENXIO,
+    "write": errno.ENXIO,
+    "writev": errno.ENXIO,
+    "pread": errno.ESPIPE,
+    "preadv": errno.ESPIPE,
+    "pwrite": errno.ESPIPE,
+    "pwritev": errno.ESPIPE,
+    "lseek": errno.ESPIPE,
+}
+
+
+class _Opened:
+    """Whether this process ever opened a segment: reads and writes are not looked at before."""
+
+    any = False
+
+
+def install(spec: Spec, calls: Segments) -> None:
+    """Put the simulated calls where Python code finds them."""
+    _install_names(calls)
+    _install_descriptors(calls)
+    _install_page(spec)
+
+
+def _install_names(calls: Segments) -> None:
+    import _posixshmem  # type: ignore[import-not-found]
+
+    def shm_open(path: str, flags: int, mode: int = 511) -> int:
+        _Opened.any = True
+        return calls.shm_open(path, flags, mode)
+
+    def shm_unlink(path: str) -> None:
+        calls.shm_unlink(path)
+
+    replace(_posixshmem, "shm_open", shm_open)
+    replace(_posixshmem, "shm_unlink", shm_unlink)
+
+
+def _install_descriptors(calls: Segments) -> None:
+    plain_stat, plain_truncate = os.stat, os.truncate
+
+    def fstat(fd: int) -> os.stat_result:
+        found = calls.stat_of(fd)
+        return posix.fstat(fd) if found is None else calls.fstat(found)
+
+    def stat(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
+        found = calls.stat_of(path)
+        return plain_stat(path, *args, **kwargs) if found is None else calls.fstat(found)
+
+    def ftruncate(fd: int, length: int) -> None:
+        found = calls.stat_of(fd)
+        if found is None:
+            posix.ftruncate(fd, length)
+        else:
+            calls.ftruncate(fd, found, length)
+
+    def truncate(path: Any, length: int) -> None:
+        found = calls.stat_of(path)
+        if found is None:
+            plain_truncate(path, length)
+        else:
+            calls.ftruncate(path, found, length)
+
+    replace(os, "fstat", fstat)
+    replace(os, "stat", stat)
+    replace(os, "ftruncate", ftruncate)
+    replace(os, "truncate", truncate)
+    for name, number in _REFUSED_ON_SEGMENTS.items():
+        replace(os, name, _refusing(getattr(posix, name), number, calls))
+    mmap.mmap = simulated_mmap(calls)  # type: ignore[misc]
+
+
+def _refusing(truth: Callable[..., Any], number: int, calls: Segments) -> Callable[..., Any]:
+    def call(fd: int, *args: Any, **kwargs: Any) -> Any:
+        if _Opened.any and calls.stat_of(fd) is not None:
+            raise OSError(number, posix.strerror(number))
+        return truth(fd, *args, **kwargs)
+
+    return call
+
+
+def _install_page(spec: Spec) -> None:
+    """Let the page be as big as the Mac's: always a multiple of the real one."""
+    import resource
+
+    mmap.PAGESIZE = mmap.ALLOCATIONGRANULARITY = spec.page  # type: ignore[misc]
+    names = {"SC_PAGESIZE", "SC_PAGE_SIZE", os.sysconf_names["SC_PAGESIZE"]}
+
+    def sysconf(name: str | int, /) -> int:
+        return spec.page if name in names else posix.sysconf(name)
+
+    replace(os, "sysconf", sysconf)
+    replace(resource, "getpagesize", lambda: spec.page)

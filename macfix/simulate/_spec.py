@@ -1,0 +1,106 @@
+"""What kind of Mac to be."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, field
+
+from ._constants import PSHMNAMLEN
+from ._errors import SimulationError
+
+NAMES = (PSHMNAMLEN - 1, PSHMNAMLEN)
+PAGES = (4096, 16384)
+WRITES = ("EPIPE", "ECONNRESET", "EPROTOTYPE", "ENOTCONN")
+PEERCRED = ("absent", "present")
+
+_FORM = (
+    "expected '1' or a comma separated list of names=30|31, page=4096|16384, files=NUMBER, "
+    "guests=MODULE[:MODULE...], write=EPIPE|ECONNRESET|EPROTOTYPE|ENOTCONN, "
+    "peercred=absent|present"
+)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A kind of Mac; the defaults are the strictest one that exists in part.
+
+    Attributes:
+        names: bytes a segment's name may have, slash included: 31, or 30 on macOS before 10.14.6.
+        page: bytes of a memory page: 16384 on Apple silicon, 4096 on Intel.
+        files: the soft limit of open files.
+        guests: further top-level modules that are to see ``sys.platform == "darwin"``.
+        write: the error of a write to a closed peer of a Unix socket, by name. ``EPIPE`` is what
+            XNU's published source says, the others are what programs reported.
+        peercred: whether Python's ``socket`` knows ``LOCAL_PEERCRED``.
+    """
+
+    names: int = NAMES[0]
+    page: int = PAGES[1]
+    files: int = 256
+    guests: tuple[str, ...] = field(default=())
+    write: str = WRITES[0]
+    peercred: str = PEERCRED[0]
+
+    def __post_init__(self) -> None:
+        _one_of("names", self.names, NAMES)
+        _one_of("page", self.page, PAGES)
+        _one_of("write", self.write, WRITES)
+        _one_of("peercred", self.peercred, PEERCRED)
+        if self.files < 16:
+            raise SimulationError(f"simulation: files={self.files} is too few to run on, need 16")
+        for guest in self.guests:
+            if not guest.isidentifier():
+                raise SimulationError(
+                    f"simulation: guests={guest!r} is no top-level module's name; {_FORM}"
+                )
+
+    @property
+    def write_errno(self) -> int:
+        """The number, on this machine, of the error in `write`."""
+        return int(getattr(errno, self.write))
+
+    @classmethod
+    def parse(cls, text: str) -> Spec:
+        """Read a specification such as ``names=31,page=4096``; ``1`` or nothing is the default.
+
+        Raises SimulationError for anything else, naming what is wrong and what is possible.
+        """
+        if text.strip() in ("", "1"):
+            return cls()
+        chosen: dict[str, int | str | tuple[str, ...]] = {}
+        for item in text.split(","):
+            key, equals, value = (part.strip() for part in item.partition("="))
+            if key in chosen:
+                raise SimulationError(f"simulation: {key} is given twice in {text!r}")
+            if not equals:
+                raise SimulationError(f"simulation: cannot read {item!r} in {text!r}; {_FORM}")
+            chosen[key] = _read(key, value, text)
+        return cls(**chosen)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        parts = [f"names={self.names}", f"page={self.page}", f"files={self.files}"]
+        if self.guests:
+            parts.append("guests=" + ":".join(self.guests))
+        if self.write != WRITES[0]:
+            parts.append(f"write={self.write}")
+        if self.peercred != PEERCRED[0]:
+            parts.append(f"peercred={self.peercred}")
+        return ",".join(parts)
+
+
+def _read(key: str, value: str, text: str) -> int | str | tuple[str, ...]:
+    if key in ("names", "page", "files"):
+        if not (value.isascii() and value.isdigit()):
+            raise SimulationError(f"simulation: {key}={value!r} is no number in {text!r}; {_FORM}")
+        return int(value)
+    if key == "guests":
+        return tuple(guest for guest in value.split(":") if guest)
+    if key in ("write", "peercred"):
+        return value
+    raise SimulationError(f"simulation: unknown key {key!r} in {text!r}; {_FORM}")
+
+
+def _one_of(key: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        choice = " or ".join(str(one) for one in allowed)
+        raise SimulationError(f"simulation: {key}={value} is not possible, only {choice}")
