@@ -1,0 +1,117 @@
+"""The end of a channel raises `TrioTaskExited` into piker, which does not know it.
+
+Problem:
+    On a plain end of `open_channel_from()` tractor raises `TrioTaskExited` in the asyncio task,
+    and if the task does not handle it, in the trio task as well. piker's asyncio code (clients,
+    quote streams and order relays of its brokers) was written for a tractor that cancelled its
+    tasks: none of it handles `TrioTaskExited`, so every end of such a channel is an error.
+
+Fix:
+    A task whose target comes from piker ends like any other that was asked to: `TrioTaskExited`
+    still runs its clean-up, and goes no further. Its own errors do, also when they are grouped with
+    it.
+
+Repro:
+    A channel to a target that piker defines, left by the plain end of its block.
+
+Upstream:
+    Not reported. piker's public history ends before tractor got `TrioTaskExited`.
+
+Remove when:
+    piker handles `TrioTaskExited` in what it hands to `open_channel_from()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Any
+
+from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
+
+from ._aio_targets import comes_from, with_runner
+from ._shapes import calls, function
+
+PACKAGE = "piker"
+
+
+def _needed(source: Source) -> Verdict:
+    start = function(source.tree, "_run_asyncio_task")
+    leave = function(source.tree, "open_channel_from")
+    if start is None or leave is None:
+        return not_needed("it starts no asyncio tasks for a channel")
+    told = calls(source.tree, "TrioTaskExited")
+    if not told:
+        return not_needed("it does not raise TrioTaskExited")
+    if [parameter.arg for parameter in start.args.args] != ["func"]:
+        return unknown("_run_asyncio_task() takes something else than one function")
+    return needed(f"line {told[0].lineno} raises TrioTaskExited in targets that do not know it")
+
+
+def _install(module: ModuleType, changes: Changes) -> None:
+    async def run(awaitable: Awaitable[Any]) -> Any:
+        try:
+            return await awaitable
+        except BaseException as error:
+            own = _without(error, module.TrioTaskExited)
+            if own is error:
+                raise
+        if own is not None:
+            raise own
+        return None
+
+    def start(
+        wrapped: Callable[..., Any],
+        instance: object,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        target, *rest = args
+        if comes_from(target, PACKAGE):
+            target = with_runner(target, run)
+        return wrapped(target, *rest, **kwargs)
+
+    changes.wrap(module, "_run_asyncio_task", start)
+
+
+def _without(error: BaseException, kind: type[BaseException]) -> BaseException | None:
+    """Return what is left of `error` without errors of `kind`, or None."""
+    if isinstance(error, kind):
+        return None
+    split = getattr(error, "split", None)  # a group's
+    rest: BaseException | None = split(kind)[1] if split else error
+    return rest
+
+
+def _repro() -> None:
+    import asyncio
+
+    from ._aio_repro import run_infected, target
+
+    async def relay(queue: asyncio.Queue[Any]) -> None:
+        await queue.get()
+
+    relay.__module__ = f"{PACKAGE}.brokers.repro"
+
+    async def main(to_asyncio: Any) -> None:
+        async with to_asyncio.open_channel_from(target(relay)):
+            pass
+
+    run_infected(main)
+
+
+PATCH = Patch(
+    name="aio-piker-targets",
+    targets=("tractor.to_asyncio",),
+    summary="the end of a channel raises TrioTaskExited into piker, which does not know it",
+    upstream="not reported",
+    remove_when="piker handles TrioTaskExited in what it hands to open_channel_from()",
+    needed=_needed,
+    install=_install,
+    repro=_repro,
+)
+
+
+@hookimpl
+def macfix_patches() -> list[Patch]:
+    return [PATCH]

@@ -1,0 +1,125 @@
+"""Whoever destroys a segment second dies of it.
+
+Problem:
+    An array is unlinked by each process that destroys it, and again when the actor ends. The
+    second one meets `FileNotFoundError`, and because it is raised in the middle, what comes after
+    it (both indexes, the rest of the actor's lifetime stack) is never unlinked at all.
+
+Fix:
+    Unlinking what is gone already is a warning that names the key, in the module's own log, and
+    counted: `macfix shm ls` and `macfix status` tell how many there were.
+
+Repro:
+    Unlink a segment, then destroy it through `ShmArray`.
+
+Upstream:
+    https://github.com/goodboy/tractor/commit/1b76d1e1 (2026-02-27) for arrays;
+    https://github.com/pikers/piker/commit/1b38628b (2022-05-24) for piker's indexes
+
+Remove when:
+    Every unlink of upstream's tolerates that the segment is gone.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed
+
+from . import _shm
+from ._shapes import calls, guarded_by_except
+
+
+def _needed(source: Source) -> Verdict:
+    if not calls(source.tree, "shm_unlink"):
+        return not_needed("it unlinks nothing")
+    careless = sorted(_careless(source.tree))
+    if not careless:
+        return not_needed("every unlink stands in a try")
+    lines = ", ".join(str(line) for line in careless)
+    return needed(f"line {lines} dies of what is unlinked already")
+
+
+def _careless(tree: ast.Module) -> set[int]:
+    """Return the lines that unlink, or have the lifetime stack unlink, without a safeguard."""
+    called = {
+        call.lineno for call in calls(tree, "shm_unlink") if not guarded_by_except(tree, call)
+    }
+    handed_over = {
+        argument.lineno
+        for call in calls(tree, "callback")
+        for argument in call.args
+        if isinstance(argument, ast.Attribute) and argument.attr == "unlink"
+    }
+    return called | handed_over
+
+
+def _install(module: ModuleType, changes: Changes) -> None:
+    if hasattr(module, "shm_unlink"):
+        changes.wrap(module, "shm_unlink", partial(_tolerant, module))
+    if hasattr(module, "ShmList"):
+        changes.wrap(module.ShmList, "__init__", partial(_tolerant_list, module))
+
+
+def _tolerant(
+    module: ModuleType,
+    wrapped: Callable[..., None],
+    instance: object,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    try:
+        wrapped(*args, **kwargs)
+    except FileNotFoundError:
+        _report(module, *args, *kwargs.values())
+
+
+def _tolerant_list(
+    module: ModuleType,
+    wrapped: Callable[..., None],
+    instance: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    wrapped(*args, **kwargs)
+    if hasattr(instance.shm, "on_missing"):
+        instance.shm.on_missing = partial(_report, module)
+
+
+def _report(module: ModuleType, key: str) -> None:
+    _shm.warn(
+        module,
+        f"the shared memory of {key!r} was gone when this process came to unlink it: "
+        f"somebody else did, or it was destroyed twice",
+    )
+
+
+def _repro() -> None:
+    module = _shm.upstream()
+    key = f"mf.{os.getpid()}"
+    segment = module.SharedMemory(name=key, create=True, size=64)
+    segment.close()
+    module.shm_unlink(key)
+    module.shm_unlink(key)
+
+
+PATCH = Patch(
+    name="shm-teardown",
+    targets=_shm.TARGETS,
+    summary="whoever destroys a segment second dies of FileNotFoundError, half-way",
+    upstream="https://github.com/goodboy/tractor/commit/1b76d1e1",
+    remove_when="every unlink of upstream's tolerates that the segment is gone",
+    needed=_needed,
+    install=_install,
+    repro=_repro,
+)
+
+
+@hookimpl
+def macfix_patches() -> list[Patch]:
+    return [PATCH]
