@@ -1,0 +1,98 @@
+"""What happens when the finder of ``early.py`` has seen an upstream, or has to do more than wait.
+
+Executed by its path, as ``early.py`` is. It finds the package ``macfix`` by where it lies itself,
+never by searching ``sys.path``: that could find another one, in the current directory for instance.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+"""The folder that the package ``macfix`` is in."""
+
+_OFF = ("off", "0", "no", "false")  # as macfix.engine's Config has it, which is not imported here
+
+
+def is_off() -> bool:
+    """Whether ``MACFIX`` says that nothing is to be changed."""
+    return os.environ.get("MACFIX", "").strip().lower() in _OFF
+
+
+def simulate() -> None:
+    """Start the simulation that ``MACFIX_SIMULATE`` asks for; what fails is one line."""
+    spec = os.environ.get("MACFIX_SIMULATE")
+    if not spec or sys.platform == "darwin":
+        return
+    try:
+        import_macfix()
+        from macfix.simulate import start
+
+        start(spec)
+    except Exception as error:
+        report(error)
+
+
+def find_spec(
+    name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+) -> ModuleSpec | None:
+    """Activate macfix, which takes the place of the finder that waited, and ask it for *name*.
+
+    Raises:
+        PatchFailedError: with ``MACFIX_STRICT=1``; nothing else.
+    """
+    try:
+        import_macfix()
+        from macfix.engine._activate import activate, active_finder, give_up_waiting
+    except Exception as error:
+        _give_up_waiting()
+        report(error)
+        return None
+    finder = active_finder() if activate(children=False) else None
+    if finder is None:
+        give_up_waiting()
+        return None
+    return finder.find_spec(name, path, target)
+
+
+def _give_up_waiting() -> None:
+    """Take the finder off ``sys.meta_path`` where macfix itself cannot be imported."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not hasattr(finder, "is_macfix")]
+
+
+def import_macfix() -> None:
+    """Import the package macfix from :data:`ROOT`, unless it is imported already.
+
+    Raises:
+        ImportError: if it is not there any more.
+    """
+    if "macfix" in sys.modules:
+        return
+    from _frozen_importlib import module_from_spec
+    from _frozen_importlib_external import PathFinder
+
+    spec = PathFinder.find_spec("macfix", [ROOT])
+    if spec is None or spec.loader is None:
+        raise ImportError("there is no macfix in " + ROOT)
+    module = sys.modules["macfix"] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules["macfix"]
+        raise
+
+
+def report(error: Exception) -> None:
+    """Say on standard error, in one line, why macfix is not active here."""
+    text = " ".join(str(error).split())
+    try:
+        sys.stderr.write(f"macfix: not active here: {type(error).__name__}: {text}\n")
+    except Exception:
+        return  # standard error is closed or None: there is nobody to tell

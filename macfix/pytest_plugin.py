@@ -1,0 +1,70 @@
+"""A pytest plugin that runs a test suite mended; off unless it is asked for.
+
+Ask with ``pytest --macfix``, with ``macfix = true`` in pytest's configuration, or with
+``MACFIX_PYTEST=1``. macfix is then active before any ``conftest.py`` is imported, and in the
+processes that the tests start; afterwards the process is as it was.
+
+Every pytest of the environment imports this module: it imports nothing of macfix until it is asked.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import pytest
+
+VARIABLE = "MACFIX_PYTEST"
+_OFF = frozenset({"", "0", "off", "no", "false"})
+_ACTIVE = "_macfix_active"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare how to ask for it."""
+    group = parser.getgroup("macfix", "macfix: run tractor and piker mended")
+    group.addoption(
+        "--macfix", action="store_true", default=False, help="activate macfix before any import"
+    )
+    parser.addini("macfix", "activate macfix before any import", type="bool", default=False)
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """Activate macfix, before the first ``conftest.py`` can import an upstream."""
+    if not _is_wanted(early_config):
+        return
+    from macfix.activation import environment
+    from macfix.engine._activate import activate, active_finder
+
+    was_active = active_finder() is not None
+    active = activate(children=False)
+    if active and not was_active:
+        environment.apply()
+        setattr(early_config, _ACTIVE, True)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say in the header whether the suite runs mended, if that was asked for."""
+    if not _is_wanted(config):
+        return None
+    from macfix import __version__
+    from macfix.engine._activate import why
+
+    return f"macfix: {__version__}, {why()}"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Undo what this plugin has done: pytest may run more than once in a process."""
+    if getattr(config, _ACTIVE, False):
+        setattr(config, _ACTIVE, False)
+        from macfix.engine._activate import deactivate
+
+        deactivate()
+
+
+def _is_wanted(config: pytest.Config) -> bool:
+    return bool(
+        config.known_args_namespace.macfix
+        or config.getini("macfix")
+        or os.environ.get(VARIABLE, "").strip().lower() not in _OFF
+    )
