@@ -1,0 +1,30 @@
+"""``macfix disable``: undoes ``macfix enable``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from macfix.activation import pth
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``macfix disable`` has no arguments of its own."""
+
+
+def main(args: argparse.Namespace) -> int:
+    """Disable macfix here.
+
+    Returns:
+        0 if it is disabled now, else 1.
+    """
+    try:
+        removed = pth.disable()
+    except pth.CannotEnableError as error:
+        print(f"macfix disable: {error}", file=sys.stderr)
+        return 1
+    for file in removed:
+        print(f"removed {file}")
+    if not removed:
+        print(f"macfix was not enabled in {sys.prefix}")
+    return 0

@@ -1,0 +1,177 @@
+"""``macfix doctor``: everything about this environment that matters to macfix."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import site
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import macfix
+from macfix import __version__
+from macfix.activation import environment, root
+from macfix.activation.locate import script_folders
+
+from .tables import facts
+
+DISTRIBUTIONS = ("wrapt", "pluggy", "trio", "numpy", "tractor", "piker")
+
+Facts = Iterable[tuple[str, str]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``macfix doctor`` has no arguments of its own."""
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the report; what cannot be found out is reported as such, so the answer is 0."""
+    print(f"macfix {__version__}")
+    for title, section in SECTIONS.items():
+        print(f"\n{title}")
+        print(facts(_safely(section)))
+    return 0
+
+
+def _safely(section: Callable[[], Facts]) -> Facts:
+    try:
+        return list(section())
+    except Exception as error:
+        return [("not known", f"{type(error).__name__}: {error}")]
+
+
+def _python() -> Facts:
+    yield "version", sys.version.replace("\n", " ")
+    yield "executable", sys.executable
+    yield "prefix", sys.prefix
+    if sys.prefix != sys.base_prefix:
+        yield "of a virtual environment of", sys.base_prefix
+    yield "options", " ".join(_options()) or "none"
+    yield "sys.path", "\n".join(sys.path)
+    yield "scripts", "\n".join(script_folders())
+
+
+def _options() -> Iterator[str]:
+    for name in ("isolated", "ignore_environment", "no_site", "no_user_site", "safe_path"):
+        if getattr(sys.flags, name, False):
+            yield name
+
+
+def _machine() -> Facts:
+    from macfix.simulate import active
+
+    simulated = active()
+    yield "platform", platform.platform()
+    yield "machine", platform.machine()
+    yield "simulated", f"yes: {simulated}" if simulated else "no"
+
+
+def _packages() -> Facts:
+    from macfix.engine._survey import locate
+
+    yield "macfix", f"{__version__} in {root.ROOT}"
+    for name in DISTRIBUTIONS:
+        spec = locate(name)
+        if spec is None:
+            yield name, "not installed"
+        else:
+            where = spec.origin or ", ".join(spec.submodule_search_locations or [])
+            yield name, f"{_version(name)} in {where}"
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "(without metadata)"
+
+
+def _activation() -> Facts:
+    macfix.activate(children=False)
+    status = macfix.status()
+    yield "of programs it runs", f"{'yes' if status.active else 'no'}: {status.reason}"
+    on_path = environment.SITE in os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    yield "PYTHONPATH (children)", "yes" if on_path else "no"
+    yield "sitecustomize", _file_of("sitecustomize")
+    yield "usercustomize", _file_of("usercustomize")
+    yield ".pth files", "\n".join(map(str, _pth_files())) or "none of macfix"
+    yield "import hooks", "\n".join(repr(finder) for finder in sys.meta_path)
+
+
+def _file_of(module: str) -> str:
+    return getattr(sys.modules.get(module), "__file__", None) or "none"
+
+
+def _pth_files() -> Iterator[Path]:
+    for folder in dict.fromkeys([*site.getsitepackages(), site.getusersitepackages()]):
+        for file in sorted(Path(folder).glob("*.pth")):
+            if "macfix" in file.name or "macfix" in file.read_text(errors="replace"):
+                yield file
+
+
+def _plugins() -> Facts:
+    from macfix.engine import Config, load_patches
+    from macfix.patches import BUILTIN
+
+    config = Config.from_environ()
+    found = load_patches(config, BUILTIN)
+    patches_of: dict[str, list[str]] = {"built in": []}
+    for patch, plugin in found.origin.items():
+        module = getattr(found.manager.get_plugin(plugin), "__name__", "")
+        patches_of.setdefault("built in" if module in BUILTIN else plugin, []).append(patch)
+    for plugin, patches in patches_of.items():
+        yield plugin, ", ".join(patches)
+    for problem in found.problems:
+        yield f"problem: {problem.where}", problem.message
+    for name in config.unknown_patches(found.origin):
+        yield "problem: settings", f"there is no patch {name!r}"
+
+
+def _settings() -> Facts:
+    names = sorted(name for name in os.environ if name.startswith("MACFIX"))
+    names += [name for name in ("PYTHONPATH", "XDG_RUNTIME_DIR", "TMPDIR") if name in os.environ]
+    for name in names:
+        yield name, os.environ[name] or "(empty)"
+    if not names:
+        yield "environment", "nothing that matters to macfix is set"
+
+
+def _folders() -> Facts:
+    from macfix.darwin import runtime_dir
+    from macfix.engine._cache import default_folder
+
+    yield "cache", _folder(default_folder())
+    yield "runtime (tractor)", _folder(str(runtime_dir.BASE / f"tractor-{os.getuid()}"))
+
+
+def _folder(path: str | None) -> str:
+    if path is None:
+        return "none may be used"
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return f"{path} (not there yet)"
+    return f"{path} (mode {mode & 0o7777:04o})"
+
+
+def _limits() -> Facts:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    yield "open files", f"{soft} of at most {'any number' if hard == unlimited else hard}"
+
+
+SECTIONS: dict[str, Callable[[], Facts]] = {
+    "Python": _python,
+    "machine": _machine,
+    "packages": _packages,
+    "activation": _activation,
+    "plugins and their patches": _plugins,
+    "settings": _settings,
+    "folders": _folders,
+    "limits": _limits,
+}

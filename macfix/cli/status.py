@@ -1,0 +1,188 @@
+"""``macfix status``: what becomes of every patch with the upstreams that are installed here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from macfix import __version__
+from macfix.activation import environment
+
+from .tables import table
+
+PATIENCE = 120.0
+"""Seconds that importing the targets may take."""
+
+GOOD = frozenset({"applied", "not needed", "needed", "pending", "skipped by the user"})
+
+
+@dataclass
+class Report:
+    """What the process that imported the targets told.
+
+    Attributes:
+        status: the ledger and its surroundings, as plain data; None if it could not be had.
+        problems: why a target could not be imported, by target.
+        errors: the end of what the last process wrote to its standard error.
+    """
+
+    status: dict[str, Any] | None = None
+    problems: dict[str, str] = field(default_factory=dict)
+    errors: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``macfix status``."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument(
+        "--tracebacks", action="store_true", help="show the whole traceback of whatever failed"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the status.
+
+    Returns:
+        0 if every patch is applied or not needed, 1 if one failed or does not know its upstream,
+        or if a target cannot be imported.
+    """
+    on_darwin = sys.platform == "darwin" or args.simulate is not None
+    return _show_ledger(args) if on_darwin else _show_survey(args)
+
+
+# -- on Darwin: what happens -----------------------------------------------------------------------
+
+
+def _show_ledger(args: argparse.Namespace) -> int:
+    report = _probe(args.simulate)
+    status = report.status
+    if status is None or not (status["active"] or status["reason"] == "MACFIX=off"):
+        reason = (
+            "nothing could be found out" if status is None else f"not active: {status['reason']}"
+        )
+        print(f"macfix status: {reason}\n{report.errors}", file=sys.stderr, end="")
+        return 1
+    if args.json:
+        _print_json(status | {"simulated": args.simulate, "not_imported": report.problems})
+    else:
+        _print_ledger(status, report, args)
+    states = {entry["state"] for entry in status["entries"]}
+    return 0 if states <= GOOD and not report.problems and not status["problems"] else 1
+
+
+def _probe(simulate: str | None) -> Report:
+    """Import all targets in processes like the user's; one that dies of a target is followed by
+    another one that leaves that target out."""
+    report = Report()
+    env = os.environ | environment.variables(os.environ, simulate=simulate)
+    while True:
+        answers, ended = _run_probe(env, list(report.problems), report)
+        died_of = _unfinished(answers)
+        for answer in answers:
+            if answer.get("problem"):
+                report.problems[answer["imported"]] = answer["problem"]
+            report.status = answer.get("status", report.status)
+        if died_of is None or died_of in report.problems:
+            return report
+        report.problems[died_of] = f"importing it ended the process: {ended}\n{report.errors}"
+
+
+def _run_probe(
+    env: dict[str, str], leave_out: Sequence[str], report: Report
+) -> tuple[list[dict[str, Any]], str]:
+    """The answers of one process, and how it ended."""
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as answers,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+    ):
+        command = [sys.executable, "-m", "macfix.cli.probe", str(answers.fileno()), *leave_out]
+        try:
+            status = subprocess.run(
+                command,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pass_fds=[answers.fileno()],
+                timeout=PATIENCE,
+            ).returncode
+            ended = f"signal {-status}" if status < 0 else f"exit code {status}"
+        except subprocess.TimeoutExpired:
+            ended = f"no end after {PATIENCE:.0f} seconds"
+        answers.seek(0)
+        errors.seek(0)
+        report.errors = "".join(errors.readlines()[-20:])
+        return [json.loads(line) for line in answers if line.endswith("\n")], ended
+
+
+def _unfinished(answers: Sequence[dict[str, Any]]) -> str | None:
+    """The target whose import ended the process, if one did."""
+    last: str | None = answers[-1].get("importing") if answers else None
+    return last
+
+
+def _print_ledger(status: dict[str, Any], report: Report, args: argparse.Namespace) -> None:
+    where = f"on a simulated Mac ({args.simulate})" if args.simulate else "on this Mac"
+    active = "active" if status["active"] else f"not active: {status['reason']}"
+    print(f"macfix {__version__}, {where}: {active}\n")
+    rows = [(e["target"], e["patch"], e["state"], e["reason"]) for e in status["entries"]]
+    installed = [row for row in rows if row[2] != "pending"]
+    if installed:
+        print(table(("target", "patch", "state", "why"), installed))
+    absent = sorted({target for target, _, state, _ in rows if state == "pending"})
+    absent = [target for target in absent if target not in report.problems]
+    if absent:
+        print(f"\nnot installed: {', '.join(absent)}")
+    for target, problem in report.problems.items():
+        lines = problem.strip().splitlines()
+        print(f"\ncannot be imported: {target}: {lines[-1]}")
+        if args.tracebacks:
+            print(problem.rstrip())
+    for entry in status["entries"]:
+        if args.tracebacks and entry["traceback"]:
+            print(f"\n{entry['target']}: {entry['patch']}:\n{entry['traceback'].rstrip()}")
+    _print_surroundings(status, args)
+
+
+def _print_surroundings(status: dict[str, Any], args: argparse.Namespace) -> None:
+    for name, text in status["notes"].items():
+        print(f"\nnote: {name}: {text}")
+    for problem in status["problems"]:
+        print(f"\nproblem: {problem['where']}: {problem['message']}")
+        if args.tracebacks and problem["traceback"]:
+            print(problem["traceback"].rstrip())
+
+
+# -- elsewhere: what would happen ------------------------------------------------------------------
+
+
+def _show_survey(args: argparse.Namespace) -> int:
+    from macfix.engine import survey
+
+    findings = survey()
+    reason = f"macfix is inactive here: {sys.platform} does not need it"
+    if args.json:
+        data = {"active": False, "reason": reason, "simulated": None}
+        _print_json(data | {"survey": [asdict(finding) for finding in findings]})
+    else:
+        print(f"{reason}.\n")
+        if findings:
+            print("On macOS it would, from the sources of the installed upstreams alone:\n")
+            rows = [(f.target, f.patch, f.verdict.state, f.verdict.reason) for f in findings]
+            print(table(("target", "patch", "verdict", "why"), rows))
+        else:
+            print(f"Neither tractor nor piker is installed in {sys.prefix}.")
+        if sys.platform == "linux":
+            print("\n`macfix --simulate status` shows it at work on a simulated Mac.")
+    return 0 if {finding.verdict.state for finding in findings} <= GOOD else 1
+
+
+def _print_json(data: dict[str, Any]) -> None:
+    print(json.dumps({"macfix": __version__} | data, indent=2))
