@@ -1,0 +1,1 @@
+"""The proofs that macfix does what it says."""

@@ -1,0 +1,42 @@
+"""Surroundings for every test: folders of its own, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import leaks
+from tests.support.sandbox import FORGOTTEN, Sandbox
+
+
+@pytest.fixture(autouse=True)
+def sandbox(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sandbox]:
+    """Give the test its own HOME, cache, TMPDIR and runtime folder, and no MACFIX variable
+    but the one that says where simulated segments lie.
+
+    Afterwards the test fails if it left a process, a socket, or a simulated segment behind. What it
+    left is killed or removed, so that the next test does not suffer for it.
+    """
+    tmp_path_factory.getbasetemp()  # settled before TMPDIR changes: it lives as long as the run
+    own = Sandbox.make()
+    try:
+        with monkeypatch.context() as environment:
+            for name in [name for name in os.environ if name.startswith("MACFIX")]:
+                environment.delenv(name)
+            for name in FORGOTTEN:
+                environment.delenv(name, raising=False)
+            for name, value in own.variables().items():
+                environment.setenv(name, value)
+            environment.setattr(tempfile, "tempdir", None)
+            before = leaks.look(own)
+            yield own
+            left = leaks.since(before, own)
+    finally:
+        own.remove()
+    if left:
+        pytest.fail("the test left behind:\n  " + "\n  ".join(left), pytrace=False)

@@ -1,0 +1,3 @@
+"""Connections between actors."""
+
+from ._chan import Channel as Channel

@@ -1,0 +1,1 @@
+"""What tests share: folders, processes, worlds, upstream checkouts, interpreters, leak checks."""

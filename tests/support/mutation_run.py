@@ -1,0 +1,158 @@
+"""Imports mutants of every target that can be imported here, without macfix and with it.
+
+Run as ``python -m tests.support.mutation_run COUNT SEED`` in a process of its own. Prints one JSON
+object: how many mutants there were of each target, what came of them, and where macfix was to
+blame for anything.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import warnings
+from collections import Counter
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec
+from types import CodeType, ModuleType
+from typing import Any
+
+from macfix.engine import Config, Engine
+from macfix.engine._loader import Loader
+from macfix.patches import BUILTIN
+from tests.support.mutants import mutants
+
+Outcome = tuple[str, ...]
+
+
+class MutantLoader:
+    """Loads one module from a source in memory."""
+
+    def __init__(self, path: str, source: bytes) -> None:
+        self.path, self.source = path, source
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None
+
+    def get_filename(self, name: str) -> str:
+        return self.path
+
+    def get_data(self, path: str) -> bytes:
+        return self.source
+
+    def source_to_code(self, data: Any, path: str) -> CodeType:
+        code: CodeType = compile(data, path, "exec", dont_inherit=True)
+        return code
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self.source_to_code(self.source, self.path), module.__dict__)
+
+
+class Imports:
+    """Imports mutants of one target."""
+
+    def __init__(self, target: str) -> None:
+        original = importlib.import_module(target)
+        assert original.__file__ is not None
+        self.target, self.path = target, original.__file__
+        self.is_package = hasattr(original, "__path__")
+        with open(self.path, "rb") as file:
+            self.source = file.read()
+
+    def outcome(self, source: bytes, engine: Engine | None) -> tuple[Outcome, dict[str, str]]:
+        """What comes of importing *source*, and the types of the names that the module has."""
+        inner = MutantLoader(self.path, source)
+        spec = ModuleSpec(self.target, inner, origin=self.path, is_package=self.is_package)
+        spec.has_location = True
+        if engine is not None:
+            spec.loader = Loader(inner, spec, engine)  # type: ignore[assignment]
+        before = sys.modules.get(self.target)
+        module = module_from_spec(spec)
+        sys.modules[self.target] = module
+        try:
+            assert spec.loader is not None
+            spec.loader.exec_module(module)
+        except Exception as error:
+            return ("raised", type(error).__name__, str(error)), {}
+        finally:
+            if before is not None:
+                sys.modules[self.target] = before
+            else:
+                del sys.modules[self.target]
+        return ("imported",), {name: type(v).__name__ for name, v in vars(module).items()}
+
+
+def main(count: int, seed: int) -> dict[str, Any]:
+    """Import *count* mutants of each target; the answer is what is printed."""
+    warnings.simplefilter("ignore")
+    names = [patch.name for patch in Engine(Config(), BUILTIN).patches.patches()]
+    config = Config(force=names)
+    engine = Engine(config, BUILTIN)
+    seen: dict[str, dict[str, int]] = {}
+    blame: list[dict[str, Any]] = []
+    raised: dict[str, Outcome] = {}
+    for target in engine.targets():
+        if not _can_be_imported(target):
+            continue
+        imports = Imports(target)
+        came_of: Counter[str] = Counter()
+        for what, source in mutants(imports.source, count, seed):
+            name, problem, alone, mended = _compare(imports, source, config)
+            came_of[name] += 1
+            which = f"{target}: {what}"
+            if alone[0] == "raised":
+                raised[which] = alone
+            if problem:
+                blame.append({"mutant": which, "problem": problem, "mended": mended})
+        seen[target] = dict(came_of)
+    return {"seen": seen, "blame": blame, "raised": raised}
+
+
+def _compare(
+    imports: Imports, source: bytes, config: Config
+) -> tuple[str, str | None, Outcome, Outcome]:
+    """What came of a mutant, in a word; what macfix is to blame for; alone, and with macfix."""
+    alone, names_alone = imports.outcome(source, None)
+    engine = Engine(config, BUILTIN)
+    mended, names = imports.outcome(source, engine)
+    entries = [e for e in engine.ledger.entries() if e.target == imports.target]
+    states = {str(entry.state) for entry in entries}
+    left = engine.revert()
+    problem = None
+    if not_undone := [line for line in left if "rewritten code" not in line]:
+        problem = f"not undone: {not_undone}"
+    elif mended[0] == "raised" and mended != alone:
+        problem = f"a new exception: {mended}, alone: {alone}"
+    elif "applied" not in states and names != names_alone and alone[0] == "imported":
+        problem = f"changed without a patch: {_difference(names, names_alone)}"
+    return _in_a_word(alone, mended, states, problem), problem, alone, mended
+
+
+def _in_a_word(alone: Outcome, mended: Outcome, states: set[str], problem: str | None) -> str:
+    if problem:
+        return "to be looked at"
+    if mended[0] == "raised":
+        return "raises as it would"
+    if alone[0] == "raised":
+        return "mended what could not be imported"
+    return "imported and mended" if "applied" in states else "imported as it is"
+
+
+def _difference(names: dict[str, str], others: dict[str, str]) -> list[str]:
+    return sorted(set(names.items()) ^ set(others.items()))[:6]  # type: ignore[arg-type]
+
+
+def _can_be_imported(target: str) -> bool:
+    try:
+        if find_spec(target) is None:
+            return False
+        importlib.import_module(target)
+    except Exception:
+        return False  # neither on this machine nor mended by nobody: not what is tested here
+    return True
+
+
+if __name__ == "__main__":
+    os.environ.pop("MACFIX_ONLY", None)
+    sys.stdout.write(json.dumps(main(int(sys.argv[1]), int(sys.argv[2]))) + "\n")
