@@ -1,0 +1,88 @@
+"""The pytest plugin: off unless asked for, active before any conftest, and gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from tests.support import environments
+from tests.support.environments import ON
+from tests.support.surroundings import REPOSITORY
+
+CONFTEST = "import tractor.thing\n"
+
+TESTS = """\
+import subprocess, sys
+import tractor.thing
+
+def test_answer():
+    assert tractor.thing.answer == 42
+
+def test_answer_in_a_child():
+    code = "import tractor.thing; print(tractor.thing.answer)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "42\\n"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    environments.lay_out_upstream(tmp_path)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_it.py").write_text(TESTS)
+    return tmp_path
+
+
+def run(folder: Path, *words: str, **env: str) -> str:
+    path = os.pathsep.join([str(folder), str(REPOSITORY)])
+    options = ["-p", "no:cacheprovider", "-p", "no:tractor"]
+    if not entry_points(group="pytest11", name="macfix"):
+        options += ["-p", "macfix.pytest_plugin"]  # a source checkout: pytest cannot find it
+    done = environments.run(
+        sys.executable, "-m", "pytest", *options, *words, cwd=folder, PYTHONPATH=path, **env
+    )
+    return done.stdout + done.stderr
+
+
+def test_it_is_off_unless_asked_for(folder: Path) -> None:
+    assert "2 failed" in run(folder, **ON)
+
+
+def test_an_option_asks_for_it(folder: Path) -> None:
+    shown = run(folder, "--macfix", **ON)
+    assert "2 passed" in shown
+    assert f"active on {sys.platform}" in shown
+
+
+def test_a_variable_asks_for_it(folder: Path) -> None:
+    assert "2 passed" in run(folder, MACFIX_PYTEST="1", **ON)
+    assert "2 failed" in run(folder, MACFIX_PYTEST="0", **ON)
+
+
+def test_the_configuration_asks_for_it(folder: Path) -> None:
+    (folder / "pytest.ini").write_text("[pytest]\nmacfix = true\n")
+    assert "2 passed" in run(folder, **ON)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there, it is active")
+def test_it_says_why_it_is_not_active(folder: Path) -> None:
+    assert f"not active: {sys.platform} does not need it" in run(folder, "--macfix")
+
+
+def test_afterwards_the_process_is_as_it_was(folder: Path) -> None:
+    program = folder / "twice.py"
+    program.write_text(
+        "import os, sys, pytest\n"
+        "before = list(sys.meta_path), dict(os.environ)\n"
+        "options = ['-q', '-p', 'macfix.pytest_plugin', '-p', 'no:cacheprovider', '--macfix']\n"
+        "pytest.main(options)\n"
+        "import tractor.thing\n"
+        "environ = {k: v for k, v in os.environ.items() if not k.startswith('PYTEST')}\n"
+        "print('undone', sys.meta_path == before[0], environ == before[1], tractor.thing.answer)\n"
+    )
+    path = os.pathsep.join([str(folder), str(REPOSITORY)])
+    done = environments.run(sys.executable, program, cwd=folder, PYTHONPATH=path, **ON)
+    assert "undone True True 1" in done.stdout, done.stdout + done.stderr

@@ -1,0 +1,319 @@
+"""The doors that a `.pth`, a cache, plugins and the current directory could be, each shut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from macfix.engine import Config
+from macfix.engine._cache import Cache, Record, default_folder
+from macfix.engine._patch_set import find_patches
+from macfix.engine._safe_imports import SafeImports, safe_path
+from macfix.engine._trust import is_private_folder, what_others_can_change
+from tests.support import environments
+from tests.support.environments import LOOK, ON, Environment
+
+MENDED, ALONE = "42 1", "1 0"
+
+TRAP = "open({trace!r}, 'a').write(__name__ + '\\n')\nraise RuntimeError('a trap was imported')\n"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    made = Environment.make(tmp_path / "env")
+    environments.lay_out_macfix(made.packages)
+    made.run("-m", "macfix", "enable")
+    return made
+
+
+@pytest.fixture
+def trapped(tmp_path: Path) -> Path:
+    """A folder in which everything that macfix may import is a trap, and a plugin is one, too."""
+    folder = tmp_path / "trapped"
+    folder.mkdir()
+    trap = TRAP.format(trace=str(tmp_path / "trace"))
+    stdlib = ("email", "csv", "zipfile", "json", "tempfile", "hashlib", "traceback", "resource")
+    for name in ("macfix", "macfix_early", "wrapt", "pluggy", "the_trap", "sitecustomize", *stdlib):
+        (folder / f"{name}.py").write_text(trap)
+    info = folder / "the_trap-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: the-trap\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[macfix]\nthe-trap = the_trap\n")
+    return folder
+
+
+def was_sprung(trapped: Path) -> str:
+    trace = trapped.parent / "trace"
+    return trace.read_text() if trace.exists() else ""
+
+
+# -- the current directory, and places that everybody can write to ---------------------------------
+
+
+@pytest.mark.parametrize("words", [["-c", LOOK], ["-m", "looker"], ["-m", "macfix", "-c", LOOK]])
+def test_nothing_of_the_current_directory_is_imported(
+    environment: Environment, trapped: Path, words: list[str]
+) -> None:
+    (environment.packages / "looker.py").write_text(LOOK)
+    if words == ["-m", "macfix", "-c", LOOK]:
+        (trapped / "macfix.py").unlink()  # there, Python itself would take that one
+    assert environment.run(*words, cwd=trapped, **ON) == MENDED
+    assert was_sprung(trapped) == ""
+
+
+def test_nothing_of_a_world_writable_place_is_imported(
+    environment: Environment, trapped: Path
+) -> None:
+    trapped.chmod(0o777)
+    for name in ("macfix", "sitecustomize", "email", "csv", "zipfile", "json", "tempfile"):
+        (trapped / f"{name}.py").unlink()  # what Python, or its PYTHONPATH, would take by itself
+    assert environment.run("-c", LOOK, PYTHONPATH=str(trapped), **ON) == MENDED
+    assert was_sprung(trapped) == ""
+
+
+def test_the_trap_works(environment: Environment, trapped: Path) -> None:
+    done = environments.run(environment.python, "-c", "import wrapt", cwd=trapped)
+    assert done.returncode == 1
+    assert was_sprung(trapped).startswith("wrapt\n")  # showing the error springs others
+
+
+def test_a_folder_that_the_user_names_is_searched(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = str(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", here, "/elsewhere", "relative"])
+    assert safe_path() == [here, "/elsewhere"]
+    monkeypatch.setattr(sys, "path", [here, "/elsewhere"])  # as `python -m` puts it there
+    if not getattr(sys.flags, "safe_path", False):
+        assert safe_path() == ["/elsewhere"]
+    monkeypatch.setattr(sys, "path", [here, here])
+    if not getattr(sys.flags, "safe_path", False):
+        assert safe_path() == [here]
+
+
+def test_other_threads_and_afterwards_see_the_whole_path() -> None:
+    import threading
+
+    before = list(sys.meta_path)
+    found: list[object] = []
+    with SafeImports():
+        inside = list(sys.meta_path)
+        finder = next(f for f in inside if f is SafeImports)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("macfix.engine._safe_imports.safe_path", list)
+            assert finder.find_spec("tests") is None
+            thread = threading.Thread(target=lambda: found.append(finder.find_spec("tests")))
+            thread.start()
+            thread.join()
+    assert found and found[0] is not None
+    assert len(inside) == len(before)
+    assert sys.meta_path == before
+
+
+# -- the bytecode cache ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o707])
+def test_a_cache_below_a_folder_that_others_can_change_is_not_used(
+    tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    above = tmp_path / "above"
+    above.mkdir(mode=0o700)
+    Cache(str(above / "macfix")).write("k-1", Record({}, None))
+    assert Cache(str(above / "macfix")).read("k-1") is not None
+    other = tmp_path / "other"
+    above.rename(other)  # under another name, as what was found to be safe is remembered
+    other.chmod(mode)
+    assert Cache(str(other / "macfix")).read("k-1") is None
+    other.chmod(mode | 0o1000)  # a sticky one: others cannot replace what is in it
+    assert Cache(str(other / "macfix")).read("k-1") is not None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_a_cache_below_another_users_folder_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    above = tmp_path / "above"
+    above.mkdir(mode=0o700)
+    os.chown(above, 12345, 12345)
+    Cache(str(above / "macfix")).write("k-1", Record({}, None))
+    assert Cache(str(above / "macfix")).read("k-1") is None
+
+
+def test_a_relative_cache_folder_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MACFIX_CACHE_DIR", "cache")
+    assert default_folder() is None
+
+
+def test_private_is_private(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o700)
+    assert is_private_folder(str(folder))
+    assert what_others_can_change(str(folder)) is None
+    folder.chmod(0o1777)
+    (folder / "file").touch()
+    assert what_others_can_change(str(folder / "file")) == str(folder)
+
+
+# -- plugins ---------------------------------------------------------------------------------------
+
+
+def test_plugins_are_not_loaded_before_a_target_is_imported(environment: Environment) -> None:
+    look = "import sys, json, socket; print('answer_plugin' in sys.modules); import tractor; "
+    look += "print('answer_plugin' in sys.modules)"
+    assert environment.run("-c", look, **ON).split() == ["False", "True"]
+
+
+def test_an_allow_list_keeps_all_others_out(environment: Environment) -> None:
+    look = "import sys; " + LOOK + "; print('answer_plugin' in sys.modules)"
+    quiet = {"PYTHONWARNINGS": "ignore"}  # MACFIX_FORCE names a patch that is not there then
+    allowed = environment.run("-c", look, MACFIX_PLUGINS="other,answer", **ON)
+    assert allowed.splitlines() == [MENDED, "True"]
+    for allow in ("other", ""):
+        answer = environment.run("-c", look, MACFIX_PLUGINS=allow, **quiet, **ON)
+        assert answer.splitlines() == ["1 1", "False"]
+
+
+def test_the_built_in_patches_need_no_pluggy(environment: Environment) -> None:
+    (environment.packages / "answer_plugin-1.dist-info" / "entry_points.txt").unlink()
+    look = "import sys, tractor; print({'pluggy', 'importlib.metadata'} & set(sys.modules))"
+    name = next(iter(find_patches(Config(), _builtin()).origin))
+    assert environment.run("-c", look, MACFIX_FORCE=name) == "set()"
+
+
+def _builtin() -> tuple[str, ...]:
+    from macfix.patches import BUILTIN
+
+    return BUILTIN
+
+
+def test_what_is_written_of_the_built_in_patches_is_true() -> None:
+    from macfix.engine import load_patches
+    from macfix.patches._contents import CONTENTS
+
+    found = load_patches(Config(), _builtin())
+    true = {
+        module.rpartition(".")[2]: next(
+            (patch.name, patch.targets)
+            for patch in found.patches()
+            if patch.needed.__module__ == module
+            or patch.name == CONTENTS.get(module.rpartition(".")[2], (None,))[0]
+        )
+        for module in _builtin()
+    }
+    lines = "\n".join(f'    "{m}": {v!r},' for m, v in true.items())
+    assert true == CONTENTS, f"macfix/patches/_contents.py must have\n{lines}"
+    assert {patch.platforms for patch in found.patches()} == {frozenset({"darwin"})}
+
+
+# -- surroundings that are broken ------------------------------------------------------------------
+
+
+def test_a_vanished_current_directory(environment: Environment, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    shell = f'cd {gone} && rmdir {gone} && exec {environment.python} -c "$LOOK"'
+    done = subprocess.run(
+        ["sh", "-c", shell],
+        env={"PATH": os.environ["PATH"], "LOOK": LOOK, **ON},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout.strip(), done.stderr) == (MENDED, "")
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"HOME": "/nonexistent"},
+        {"HOME": ""},
+        {"HOME": "relative"},
+        {"MACFIX_CACHE_DIR": "/dev/null/x"},
+        {"MACFIX_CACHE_DIR": "/proc/macfix"},
+    ],
+)
+def test_homes_and_caches_that_are_not_there(environment: Environment, env: dict[str, str]) -> None:
+    assert environment.run("-c", LOOK, **env, **ON) == MENDED
+
+
+def test_a_full_disk_costs_the_cache_only(environment: Environment, tmp_path: Path) -> None:
+    full = (
+        "import os, tempfile\n"
+        "def full(*a, **k): raise OSError(28, 'No space left on device')\n"
+        "os.makedirs = os.mkdir = tempfile.mkstemp = os.replace = full\n"
+    )
+    cache = {"MACFIX_CACHE_DIR": str(tmp_path / "cache")}
+    assert environment.run("-c", full + LOOK, **cache, **ON) == MENDED
+
+
+def test_no_standard_error(environment: Environment) -> None:
+    broken = "import sys; sys.stderr = None; "
+    assert environment.run("-c", broken + LOOK, **ON) == MENDED
+    shutil.rmtree(environment.packages / "pluggy")
+    assert environment.run("-W", "ignore", "-c", broken + LOOK, **ON).split()[0] == "1"
+
+
+HOOKS = {
+    "wrapt": "import wrapt; wrapt.register_post_import_hook(lambda m: None, 'tractor.thing')",
+    "like ddtrace": """
+import sys, importlib.util
+class Hook:
+    busy = False
+    def find_spec(self, name, path=None, target=None):
+        if Hook.busy or not name.startswith("tractor"): return None
+        Hook.busy = True
+        try: spec = importlib.util.find_spec(name)
+        finally: Hook.busy = False
+        inner = spec.loader
+        class Chain:
+            def create_module(self, spec): return inner.create_module(spec)
+            def exec_module(self, module): inner.exec_module(module); module.seen = True
+        spec.loader = Chain()
+        return spec
+sys.meta_path.insert(0, Hook())
+""",
+    "that raises": """
+import sys
+class Raises:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tractor.other": raise RuntimeError
+sys.meta_path.insert(0, Raises())
+""",
+    "old fashioned": """
+import sys
+class Old:
+    def find_module(self, name, path=None): return None
+sys.meta_path.insert(0, Old())
+""",
+}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+def test_other_import_hooks(environment: Environment, hook: str, first: bool) -> None:
+    activate = "import macfix; macfix.activate()\n"
+    code = HOOKS[hook] + "\n" + activate if first else activate + HOOKS[hook] + "\n"
+    assert environment.run("-W", "ignore", "-c", code + LOOK, **ON) == MENDED
+
+
+def test_threads_that_import_at_once_mend_once(environment: Environment) -> None:
+    code = """
+import threading
+barrier = threading.Barrier(8)
+def work():
+    barrier.wait()
+    import tractor.thing
+threads = [threading.Thread(target=work) for _ in range(8)]
+[t.start() for t in threads]; [t.join() for t in threads]
+"""
+    for _ in range(5):
+        assert environment.run("-c", code + LOOK, **ON) == MENDED

@@ -1,0 +1,264 @@
+"""`macfix.activate()`, `deactivate()` and `status()`, in processes of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+PLUGIN = """\
+import macfix
+
+def install(module, changes):
+    changes.set(module, "answer", 42)
+    changes.wrap(module, "f", lambda wrapped, instance, args, kwargs: wrapped() + 10)
+    changes.wrap(module.C, "m", lambda wrapped, instance, args, kwargs: wrapped() + 10)
+    changes.wrap(module.C, "s", lambda wrapped, instance, args, kwargs: wrapped() + 10)
+    changes.wrap(module.C, "k", lambda wrapped, instance, args, kwargs: wrapped() + 10)
+
+@macfix.hookimpl
+def macfix_patches():
+    return [macfix.Patch(name="p", targets=("tractor.thing",), summary="s", upstream="u",
+        remove_when="r", needed=lambda source: macfix.needed("yes"), install=install)]
+"""
+
+UPSTREAM = """\
+answer = 1
+def f(): return 1
+class C:
+    def m(self): return 1
+    @staticmethod
+    def s(): return 1
+    @classmethod
+    def k(cls): return 1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tractor").mkdir()
+    (tmp_path / "tractor" / "__init__.py").touch()
+    (tmp_path / "tractor" / "thing.py").write_text(UPSTREAM)
+    (tmp_path / "the_plugin.py").write_text(PLUGIN)
+    info = tmp_path / "the_plugin-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: the-plugin\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[macfix]\nthe-plugin = the_plugin\n")
+    return tmp_path
+
+
+def run(folder: Path, program: str, **env: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={"PYTHONPATH": f"{REPOSITORY}:{folder}", "HOME": str(folder), **env},
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return (done.stdout + done.stderr).splitlines()
+
+
+FORCED = {"MACFIX_FORCE": "p", "MACFIX_ONLY": "p"}
+
+
+def test_off_darwin_nothing_happens(folder: Path) -> None:
+    program = """
+    import sys, macfix
+    before = list(sys.meta_path)
+    print(macfix.activate(), sys.meta_path == before, macfix.status())
+    import tractor.thing
+    print(tractor.thing.answer, macfix.deactivate())
+    """
+    lines = run(folder, program)
+    if sys.platform != "darwin":
+        assert lines == ["False True macfix is not active: linux does not need it", "1 []"]
+
+
+def test_off_means_off(folder: Path) -> None:
+    program = "import macfix; print(macfix.activate(), macfix.status())"
+    assert run(folder, program, MACFIX="off", **FORCED) == [
+        "False macfix is not active: MACFIX=off"
+    ]
+
+
+def test_activating_twice_is_activating_once(folder: Path) -> None:
+    program = """
+    import sys, macfix
+    print(macfix.activate(), macfix.activate())
+    print(sum("macfix" in repr(finder) for finder in sys.meta_path))
+    import tractor.thing as t
+    print(macfix.activate(), t.f())
+    """
+    assert run(folder, program, **FORCED) == ["True True", "1", "True 11"]
+
+
+def test_threads_that_activate_at_once_activate_once(folder: Path) -> None:
+    program = """
+    import sys, threading, macfix, macfix.engine
+    barrier = threading.Barrier(8)
+    def work():
+        barrier.wait()
+        macfix.activate()
+        import tractor.thing
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    [t.start() for t in threads]; [t.join() for t in threads]
+    import tractor.thing
+    print(sum("macfix" in repr(finder) for finder in sys.meta_path), tractor.thing.f())
+    """
+    assert run(folder, program, **FORCED) == ["1 11"]
+
+
+def test_activation_imports_nothing_heavy(folder: Path) -> None:
+    program = """
+    import sys
+    before = set(sys.modules)
+    import macfix
+    assert macfix.activate()
+    heavy = {"pluggy", "wrapt", "importlib.metadata", "typing", "inspect", "ast", "dataclasses"}
+    print(sorted(heavy & (set(sys.modules) - before)))
+    import json
+    print(sorted(heavy & (set(sys.modules) - before)))
+    """
+    assert run(folder, program, **FORCED)[0] == "[]"
+
+
+def test_a_target_imported_before_is_left_alone_with_one_warning(folder: Path) -> None:
+    program = """
+    import tractor.thing, macfix
+    macfix.activate(); macfix.activate()
+    print(tractor.thing.answer)
+    print([str(e.state) for e in macfix.status().entries if e.patch == "p"])
+    """
+    lines = run(folder, program, **FORCED)
+    assert lines[:2] == ["1", "['target already imported']"]
+    assert sum("activate macfix first" in line for line in lines) == 1
+
+
+def test_deactivating_puts_everything_back(folder: Path) -> None:
+    program = """
+    import os, sys, macfix
+    environment, meta_path = dict(os.environ), list(sys.meta_path)
+    macfix.activate()
+    import tractor.thing as t
+    print(t.answer, t.f(), t.C().m(), t.C.s(), t.C.k())
+    print(macfix.deactivate())
+    print(t.answer, t.f(), t.C().m(), t.C.s(), t.C.k())
+    print(type(t.f).__name__, type(vars(t.C)["s"]).__name__, type(vars(t.C)["k"]).__name__)
+    print(os.environ == environment, sys.meta_path == meta_path, sys.modules["tractor.thing"] is t)
+    print(macfix.status().active)
+    macfix.activate()
+    """
+    assert run(folder, program, **FORCED)[:6] == [
+        "42 11 11 11 11",
+        "[]",
+        "1 1 1 1 1",
+        "function staticmethod classmethod",
+        "True True True",
+        "False",
+    ]
+
+
+def test_what_somebody_else_changed_since_is_said_and_left(folder: Path) -> None:
+    program = """
+    import macfix
+    macfix.activate()
+    import tractor.thing as t
+    t.answer = "mine"
+    print(macfix.deactivate(), t.answer, t.f())
+    """
+    (line,) = run(folder, program, **FORCED)
+    assert "thing.answer was changed again by somebody else" in line
+    assert line.endswith("mine 1")
+
+
+def test_rewritten_code_is_what_cannot_be_undone(folder: Path) -> None:
+    plugin = PLUGIN.replace("install=install", "rewrite=lambda tree: tree")
+    (folder / "the_plugin.py").write_text(plugin)
+    program = """
+    import macfix
+    macfix.activate()
+    import tractor.thing
+    print(macfix.deactivate())
+    """
+    assert run(folder, program, **FORCED) == [
+        "['tractor.thing: its rewritten code stays until the process ends']"
+    ]
+
+
+def test_a_plugin_that_imports_a_target_does_not_execute_it_twice(folder: Path) -> None:
+    (folder / "tractor" / "__init__.py").write_text("print('executing tractor')")
+    (folder / "the_plugin.py").write_text(PLUGIN + "\nimport tractor\n")
+    program = """
+    import macfix
+    macfix.activate()
+    import tractor.thing
+    print(tractor.thing.answer, tractor.__spec__.name)
+    """
+    assert run(folder, program, **FORCED) == ["executing tractor", "42 tractor"]
+
+
+def test_status_is_plain_data_too(folder: Path) -> None:
+    program = """
+    import json, macfix
+    macfix.activate()
+    print(json.dumps(macfix.status().as_dict()["entries"]))
+    """
+    (line,) = run(folder, program, **FORCED)
+    assert '"patch": "p", "target": "tractor.thing", "state": "pending"' in line
+
+
+def test_macfix_that_cannot_work_lets_the_program_run(folder: Path) -> None:
+    (folder / "pluggy.py").write_text("raise RuntimeError('no pluggy today')")
+    program = """
+    import macfix
+    macfix.activate()
+    import tractor.thing
+    print(tractor.thing.answer)
+    """
+    lines = run(folder, program, **FORCED)
+    assert lines[0] == "1"
+    assert sum("no pluggy today" in line for line in lines) == 1
+
+
+def test_what_a_patch_says_it_cannot_undo_is_told(folder: Path) -> None:
+    plugin = PLUGIN.replace(
+        '    changes.set(module, "answer", 42)\n',
+        '    changes.set(module, "answer", 42)\n'
+        '    changes.on_revert(lambda: "copies of f stay")\n',
+    )
+    (folder / "the_plugin.py").write_text(plugin)
+    program = """
+    import macfix
+    macfix.activate()
+    import tractor.thing
+    print(macfix.deactivate(), tractor.thing.answer)
+    """
+    assert run(folder, program, **FORCED) == ["['tractor.thing: p: copies of f stay'] 1"]
+
+
+CHILD = """
+    import os, subprocess, sys, macfix
+    before = dict(os.environ)
+    assert macfix.activate(CHILDREN)
+    ask = [sys.executable, "-c", "import tractor.thing; print(tractor.thing.answer)"]
+    print(subprocess.run(ask, capture_output=True, text=True).stdout.strip())
+    macfix.deactivate()
+    print(os.environ == before)
+    print(subprocess.run(ask, capture_output=True, text=True).stdout.strip())
+"""
+
+
+def test_children_of_a_host_are_mended_like_it_until_it_deactivates(folder: Path) -> None:
+    assert run(folder, CHILD.replace("CHILDREN", ""), **FORCED) == ["42", "True", "1"]
+
+
+def test_a_host_can_leave_its_children_alone(folder: Path) -> None:
+    program = CHILD.replace("CHILDREN", "children=False")
+    assert run(folder, program, **FORCED) == ["1", "True", "1"]

@@ -1,0 +1,129 @@
+"""The harness itself: a test that leaves something behind fails, and the next one starts clean."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.support import pythons, upstream
+from tests.support.processes import TookTooLongError, related, run
+from tests.support.sandbox import Sandbox
+from tests.support.surroundings import REPOSITORY, STARTED_WITH
+
+LEAKY = """
+import os, socket, subprocess, sys
+from tests.conftest import sandbox
+from tests.support import leaks
+
+leaks.PATIENCE = 0.3
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+def test_child():
+    subprocess.Popen(SLEEP)
+
+def test_orphan():
+    # The parent ends at once, so that nobody is left whose child it is.
+    start = f"import subprocess; subprocess.Popen({SLEEP!r}, start_new_session=True)"
+    subprocess.run([sys.executable, "-c", start], check=True)
+
+def test_socket():
+    socket.socket(socket.AF_UNIX).bind(os.environ["XDG_RUNTIME_DIR"] + "/left.sock")
+
+def test_segment():
+    os.mkdir(os.environ["MACFIX_SIMULATE_DIR"])
+    open(os.environ["MACFIX_SIMULATE_DIR"] + "/left", "w").close()
+
+def test_clean():
+    with subprocess.Popen(SLEEP) as child:
+        child.kill()
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(os.environ["XDG_RUNTIME_DIR"] + "/gone.sock")
+    os.unlink(os.environ["XDG_RUNTIME_DIR"] + "/gone.sock")
+"""
+
+
+def test_what_a_test_leaves_behind_fails_it(tmp_path: Path) -> None:
+    (tmp_path / "test_leaky.py").write_text(LEAKY)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rE", "--tb=short", "."],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+    errors = re.findall(r"^ERROR test_leaky.py::(\w+)", done.stdout, re.M)
+    if sys.platform != "linux":
+        errors.append("test_orphan")  # macOS does not show a process's environment
+    assert set(errors) == {"test_child", "test_orphan", "test_socket", "test_segment"}, done.stdout
+    assert "5 passed" in done.stdout, done.stdout
+    for left in ("time.sleep(60)", "left.sock", "segment left"):
+        assert left in done.stdout, done.stdout
+
+
+def test_a_test_is_in_folders_of_its_own(sandbox: Sandbox) -> None:
+    places = [os.environ[name] for name in ("HOME", "XDG_CACHE_HOME", "TMPDIR", "XDG_RUNTIME_DIR")]
+    assert len(set(places)) == 4
+    for place in (*places, tempfile.gettempdir()):
+        assert Path(place).is_relative_to(sandbox.root)
+        assert len(place.encode()) < 30, "sockets have 104 bytes on macOS"
+
+
+def test_macfix_variables_of_the_tester_do_not_reach_a_test() -> None:
+    assert [name for name in os.environ if name.startswith("MACFIX")] == ["MACFIX_SIMULATE_DIR"]
+
+
+def test_a_program_that_hangs_is_ended_with_all_its_children(sandbox: Sandbox) -> None:
+    program = (
+        "import subprocess, sys, time\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print('both are running', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with pytest.raises(TookTooLongError, match="both are running"):
+        run([sys.executable, "-c", program], env=os.environ, cwd=sandbox.home, timeout=6)
+    assert not related(str(sandbox.root))
+
+
+def test_a_missing_checkout_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(STARTED_WITH, "MACFIX_UPSTREAM", str(tmp_path))
+    with pytest.raises(upstream.UpstreamMissingError) as caught:
+        upstream.take("tractor", "3690e43a", tmp_path)
+    assert f"git clone https://github.com/goodboy/tractor {tmp_path}/tractor" in str(caught.value)
+    assert "MACFIX_UPSTREAM" in str(caught.value)
+
+
+def test_a_commit_is_taken_once_and_leaves_the_checkout_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    checkout = tmp_path / "tractor"
+    checkout.mkdir()
+    git = ["git", "-C", str(checkout), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (checkout / "file").write_text("first")
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "first"], check=True)
+    (checkout / "file").write_text("not committed")
+    monkeypatch.setitem(STARTED_WITH, "MACFIX_UPSTREAM", str(tmp_path))
+    into = tmp_path / "into"
+    into.mkdir()
+
+    taken = upstream.take("tractor", "HEAD", into)
+    assert (taken / "file").read_text() == "first"
+    assert (checkout / "file").read_text() == "not committed"
+    (taken / "file").write_text("marked")
+    assert (upstream.take("tractor", "HEAD", into) / "file").read_text() == "marked"
+    assert [path.name for path in into.iterdir()] == ["tractor-HEAD"]
+
+
+def test_an_interpreter_that_does_not_do_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STARTED_WITH, "MACFIX_UPSTREAM_PYTHON", "/no/such/python")
+    with pytest.raises(pythons.NoPythonError, match=r"MACFIX_UPSTREAM_PYTHON=/no/such/python"):
+        pythons.find_or_build()

@@ -1,0 +1,102 @@
+"""Whatever upstream becomes, macfix does not make it worse: thousands of changed sources.
+
+Every mutant of every target either imports exactly as it would without macfix, or is mended; there
+is never a new exception, never half a patch, and everything can be undone. `MACFIX_HEAVY=full` runs
+thousands of each instead of the everyday share; `MACFIX_SEED` draws others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import processes, pythons, upstream
+from tests.support.sandbox import Sandbox
+from tests.support.surroundings import HEAVY, REPOSITORY, STARTED_WITH
+
+COUNT = 2000 if HEAVY == "full" else 25
+SEED = int(STARTED_WITH.get("MACFIX_SEED", "5"))
+REPLICAS = REPOSITORY / "tests" / "replicas"
+PATIENCE = 7200 if HEAVY == "full" else 280
+VINTAGES = tuple(upstream.TRACTORS) if HEAVY == "full" else ("HEAD",)
+
+WORLDS = {"plain": {}} | (
+    {"simulated": {"MACFIX_SIMULATE": "1"}} if sys.platform == "linux" else {}
+)
+
+
+def run(sandbox: Sandbox, python: Path | str, path: list[Path], world: str) -> dict[str, Any]:
+    """Import the mutants of what is on *path*; on a Mac, the rest of upstream is mended."""
+    env = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    env |= sandbox.variables() | WORLDS[world]
+    site = [REPOSITORY / "macfix" / "activation" / "site"] if world == "simulated" else []
+    # ours first: upstream has a package `tests`, too
+    env["PYTHONPATH"] = os.pathsep.join(map(str, [*site, REPOSITORY, *path]))
+    words = [python, "-m", "tests.support.mutation_run", str(COUNT), str(SEED)]
+    done = processes.run(words, env=env, cwd=sandbox.home, timeout=PATIENCE)
+    assert done.returncode == 0, str(done)
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def check(
+    answer: dict[str, Any],
+    on_linux: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    what: str,
+) -> None:
+    """Print the count, and fail with the first few mutants that macfix is to blame for.
+
+    A mutant can be broken twice: by the defect, and by what was changed about it. Once the defect
+    is mended it must raise what it raises on Linux, and nothing else.
+    """
+    total = sum(sum(came_of.values()) for came_of in answer["seen"].values())
+    with capsys.disabled():
+        print(f"\n{what}: {total} mutants of {len(answer['seen'])} targets, seed {SEED}")
+        for target, came_of in answer["seen"].items():
+            print(f"  {target}: {came_of}")
+    assert total > COUNT
+    blame = [
+        f"{suspect['mutant']}: {suspect['problem']}"
+        for suspect in answer["blame"]
+        if suspect["mended"] != on_linux["raised"].get(suspect["mutant"])
+    ]
+    assert blame == [], "\n".join(blame[:10])
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("vintage", sorted(p.name for p in REPLICAS.iterdir() if p.name != "stubs"))
+def test_mutants_of_the_replicas(
+    vintage: str, world: str, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("trio")
+    path = [REPLICAS / vintage, REPLICAS / "stubs"]
+    answer = run(sandbox, sys.executable, path, world)
+    on_linux = run(sandbox, sys.executable, path, "plain") if answer["blame"] else answer
+    check(answer, on_linux, capsys, f"replica {vintage}, {world}")
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("vintage", VINTAGES)
+def test_mutants_of_tractor(
+    vintage: str,
+    world: str,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    try:
+        checkout = upstream.take("tractor", upstream.TRACTORS[vintage], tmp_path)
+        python = pythons.find()
+    except (upstream.UpstreamMissingError, pythons.NoPythonError) as error:
+        pytest.skip(str(error))
+    if python is None:
+        pytest.skip("no Python here has what tractor needs")
+    answer = run(sandbox, python, [checkout], world)
+    on_linux = run(sandbox, python, [checkout], "plain") if answer["blame"] else answer
+    check(answer, on_linux, capsys, f"tractor {vintage}, {world}")

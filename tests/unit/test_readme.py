@@ -1,0 +1,66 @@
+"""The README says what the code does: its table of patches, its commands, its links."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from macfix.engine import Config, Patch, load_patches
+from macfix.patches import BUILTIN
+from tests.support.surroundings import REPOSITORY
+
+README = REPOSITORY / "README.md"
+TABLE = re.compile(r"(?<=<!-- patches -->\n).*?(?=<!-- /patches -->)", re.DOTALL)
+
+
+def table_of_patches() -> str:
+    """What stands between the two marks in the README."""
+    rows = ["| patch | defect | in |", "|---|---|---|"]
+    rows += [_row(patch) for patch in load_patches(Config(), BUILTIN).patches()]
+    return "\n".join(rows) + "\n"
+
+
+def _row(patch: Patch) -> str:
+    targets = ", ".join(f"`{target}`" for target in patch.targets)
+    return f"| `{patch.name}` | {patch.summary} | {targets} |"
+
+
+def test_the_table_of_patches_is_up_to_date() -> None:
+    """If this fails: `python -m tests.unit.test_readme` writes the table anew."""
+    found = TABLE.search(README.read_text())
+    assert found is not None
+    assert found.group() == table_of_patches()
+
+
+def test_ci_runs_the_readmes_own_test_command() -> None:
+    script = (REPOSITORY / ".ci" / "run").read_text()
+    extract = re.search(r"^command=\$\((.*)\)$", script, re.MULTILINE)
+    assert extract is not None
+    done = subprocess.run(
+        ["bash", "-c", extract[1]], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().endswith("python -m pytest")
+    assert done.stdout in README.read_text()
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    for page in [README, REPOSITORY / "CHANGELOG.md", *(REPOSITORY / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_nothing_committed_names_a_path_of_one_machine() -> None:
+    listing = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    foreign = re.compile(r"(?<![\w./])/(?:root|work|home/(?!someone)\w+)/")
+    for name in listing.stdout.splitlines():
+        file = REPOSITORY / name
+        if file.suffix in {".py", ".md", ".toml", ".yml", ".txt"} and file != Path(__file__):
+            found = foreign.search(file.read_text())
+            assert found is None, f"{name}: {found}"
+
+
+if __name__ == "__main__":
+    README.write_text(TABLE.sub(table_of_patches(), README.read_text()))
