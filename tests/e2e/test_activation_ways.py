@@ -1,0 +1,391 @@
+"""Every way into an interpreter, in real environments; any combination activates once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import zipapp
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import environments
+from tests.support.environments import LOOK, ON, Environment
+from tests.support.sandbox import Sandbox
+from tests.support.surroundings import REPOSITORY
+
+MENDED, ALONE = "42 1", "1 0"
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the simulation needs Linux")
+off_darwin = pytest.mark.skipif(sys.platform == "darwin", reason="there, it is always active")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        return environments.build_wheel(tmp_path_factory.mktemp("wheel"))
+    except environments.CannotBuildError as error:
+        pytest.skip(f"the wheel cannot be built here: {str(error).splitlines()[-1]}")
+
+
+@pytest.fixture(scope="module")
+def enabled(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    """An environment with macfix's wheel in which `macfix enable` was run."""
+    environment = Environment.make(tmp_path_factory.mktemp("enabled") / "env")
+    environment.install(wheel)
+    assert "is now enabled" in environment.run("-m", "macfix", "enable")
+    yield environment
+
+
+@pytest.fixture
+def environment(wheel: Path, tmp_path: Path) -> Environment:
+    """An environment with macfix's wheel, not enabled."""
+    made = Environment.make(tmp_path / "env")
+    made.install(wheel)
+    return made
+
+
+# -- enable and disable ----------------------------------------------------------------------------
+
+
+def test_enable_is_idempotent_and_disable_takes_it_back(environment: Environment) -> None:
+    before = sorted(environment.packages.iterdir())
+    assert environment.run("-c", LOOK, **ON) == ALONE
+    assert "is now enabled" in environment.run("-m", "macfix", "enable")
+    written = environment.pth.stat().st_mtime_ns
+    assert "was already enabled" in environment.run("-m", "macfix", "enable")
+    assert environment.pth.stat().st_mtime_ns == written
+    assert environment.run("-c", LOOK, **ON) == MENDED
+    assert f"removed {environment.pth}" in environment.run("-m", "macfix", "disable")
+    assert "was not enabled" in environment.run("-m", "macfix", "disable")
+    assert environment.run("-c", LOOK, **ON) == ALONE
+    assert [p for p in sorted(environment.packages.iterdir()) if p.name != "__pycache__"] == [
+        p for p in before if p.name != "__pycache__"
+    ]
+
+
+def test_check_says_whether_a_new_interpreter_comes_up_with_it(environment: Environment) -> None:
+    def check() -> tuple[int, str]:
+        done = environments.run(
+            environment.python, "-m", "macfix", "enable", "--check", cwd=environment.folder
+        )
+        return done.returncode, done.stdout
+
+    assert check()[0] == 1
+    environment.run("-m", "macfix", "enable")
+    assert check()[0] == 0
+    text = environment.pth.read_text()
+    environment.pth.write_text(text.replace("early.py", "late.py"))
+    code, said = check()
+    assert code == 1 and "another macfix" in said
+    environment.run("-m", "macfix", "enable")
+    assert environment.pth.read_text() == text
+
+
+def test_what_is_left_after_an_uninstall_does_nothing(environment: Environment) -> None:
+    environment.run("-m", "macfix", "enable")
+    shutil.rmtree(environment.packages / "macfix")
+    assert environment.run("-c", LOOK, **ON) == ALONE
+
+
+def test_a_macfix_that_goes_while_a_process_runs_is_one_line(environment: Environment) -> None:
+    environment.run("-m", "macfix", "enable")
+    gone = f"import shutil; shutil.rmtree({str(environment.packages / 'macfix' / 'engine')!r}); "
+    done = environments.run(environment.python, "-c", gone + LOOK, cwd=environment.folder, **ON)
+    assert (done.returncode, done.stdout.strip()) == (0, ALONE)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("macfix: not active here: ModuleNotFoundError")
+
+
+def refused(environment: Environment, *words: str | Path, **env: str) -> str:
+    done = environments.run(
+        environment.python, *(words or ("-m", "macfix", "enable")), cwd=environment.folder, **env
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_read_only_environment_is_refused_with_a_reason(environment: Environment) -> None:
+    environment.packages.chmod(0o555)
+    try:
+        assert "cannot write" in refused(environment)
+    finally:
+        environment.packages.chmod(0o755)
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_with_a_reason(
+    environment: Environment,
+) -> None:
+    """As above, also for root: the disk refuses."""
+    full = (
+        "import os, sys, macfix.activation.pth as p; from macfix.cli import main\n"
+        "def full(*a, **k): raise OSError(28, 'No space left on device')\n"
+        "p.tempfile.mkstemp = full; sys.exit(main(['enable']))"
+    )
+    said = refused(environment, "-c", full)
+    assert "cannot write" in said and "No space left on device" in said
+    assert not environment.pth.exists()
+
+
+def test_an_externally_managed_python_is_refused(environment: Environment, tmp_path: Path) -> None:
+    (tmp_path / "EXTERNALLY-MANAGED").write_text("[externally-managed]\n")
+    pretend = (
+        "import sys, sysconfig; from macfix.cli import main\n"
+        "sys.prefix = sys.base_prefix; real = sysconfig.get_path\n"
+        f"sysconfig.get_path = lambda n, *a: {str(tmp_path)!r} if n == 'stdlib' else real(n, *a)\n"
+        "sys.exit(main(['enable']))"
+    )
+    assert "externally managed" in refused(environment, "-c", pretend)
+
+
+def test_a_macfix_that_others_can_change_is_refused(environment: Environment) -> None:
+    (environment.packages / "macfix" / "activation").chmod(0o777)
+    assert "other users can change" in refused(environment)
+    assert not environment.pth.exists()
+
+
+def test_somebody_elses_file_of_that_name_is_left_alone(environment: Environment) -> None:
+    environment.pth.write_text("# mine\n")
+    assert "was not written by macfix" in refused(environment)
+    assert environment.run("-m", "macfix", "disable")
+    assert environment.pth.read_text() == "# mine\n"
+
+
+# -- options of the interpreter --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["-I"], ["-E"], ["-s"], ["-O"], ["-P"], ["-X", "utf8=0"]], ids=" ".join
+)
+def test_it_comes_up_under_every_option(enabled: Environment, options: list[str]) -> None:
+    if options == ["-P"] and sys.version_info < (3, 11):
+        pytest.skip("there is no -P before Python 3.11")
+    assert enabled.run(*options, "-c", LOOK, **ON) == MENDED
+
+
+def test_it_comes_up_with_a_safe_path(enabled: Environment) -> None:
+    assert enabled.run("-c", LOOK, PYTHONSAFEPATH="1", **ON) == MENDED
+
+
+def test_without_site_nothing_comes_up_and_nothing_breaks(enabled: Environment) -> None:
+    look = f"import sys; sys.path.append({str(enabled.packages)!r}); " + LOOK
+    assert enabled.run("-S", "-c", look, **ON) == ALONE
+    by_hand = (
+        f"import sys; sys.path.append({str(enabled.packages)!r}); import macfix; "
+        f"macfix.activate(); {LOOK}"
+    )
+    assert enabled.run("-S", "-c", by_hand, **ON) == MENDED
+
+
+@off_darwin
+def test_off_darwin_it_stays_out(enabled: Environment) -> None:
+    assert enabled.run("-c", LOOK) == ALONE
+    loaded = "import sys; print([m for m in sys.modules if 'macfix' in m])"
+    assert enabled.run("-c", loaded) == "[]"
+
+
+def test_off_means_off(enabled: Environment) -> None:
+    assert enabled.run("-c", LOOK, MACFIX="off", **ON) == ALONE
+
+
+def test_until_a_target_is_imported_nothing_of_it_is(enabled: Environment) -> None:
+    heavy = (
+        "pluggy wrapt importlib.metadata typing inspect ast dataclasses macfix importlib.util re"
+    )
+    loaded = f"import sys; print(sorted(set({heavy.split()!r}) & set(sys.modules)))"
+    without = enabled.run("-c", loaded, MACFIX="off")
+    assert without == "[]"
+    assert enabled.run("-c", loaded, **ON) == "[]"
+    and_more = f"import json, socket; {loaded.replace('macfix ', '')}"
+    assert enabled.run("-c", and_more, **ON) == enabled.run("-c", and_more, MACFIX="off")
+
+
+# -- combinations ----------------------------------------------------------------------------------
+
+SITE = "macfix/activation/site"
+
+
+@pytest.mark.parametrize("by_runner", [False, True])
+@pytest.mark.parametrize("by_path", [False, True])
+@pytest.mark.parametrize("by_call", [False, True])
+def test_any_combination_activates_once(
+    enabled: Environment, by_runner: bool, by_path: bool, by_call: bool
+) -> None:
+    path = {"PYTHONPATH": str(enabled.packages / SITE)} if by_path else {}
+    call = "import macfix; macfix.activate(); macfix.activate(); " if by_call else ""
+    words = ["-m", "macfix"] if by_runner else []
+    assert enabled.run(*words, "-c", call + LOOK, **path, **ON) == MENDED
+
+
+def test_status_counts_as_the_first_look(enabled: Environment) -> None:
+    look = "import macfix; print(macfix.status().active, macfix.status().reason); " + LOOK
+    assert enabled.run("-c", look, **ON).splitlines() == [
+        f"True on {sys.platform}",
+        MENDED,
+    ]
+
+
+def test_deactivate_leaves_no_trace(enabled: Environment) -> None:
+    look = (
+        "import os, sys; env = dict(os.environ); import macfix, tractor.thing as t; m = vars(t)\n"
+        "left = macfix.deactivate()\n"
+        "print(left, t.answer, vars(sys.modules['tractor.thing']) is m, env == dict(os.environ),"
+        " [f for f in sys.meta_path if 'macfix' in repr(f)])"
+    )
+    assert enabled.run("-c", look, **ON) == "[] 1 True True []"
+    early = "import macfix, sys; macfix.deactivate(); print(len(sys.meta_path)); " + LOOK
+    assert enabled.run("-c", early, **ON).splitlines() == ["3", ALONE]
+
+
+# -- children --------------------------------------------------------------------------------------
+
+CHILDREN = """
+    import multiprocessing, os, subprocess, sys
+
+    def look():
+        import tractor.thing
+        return f"{tractor.thing.answer} {sum(hasattr(f, 'is_macfix') for f in sys.meta_path)}"
+
+    if __name__ == "__main__":
+        for method in sorted(multiprocessing.get_all_start_methods()):
+            with multiprocessing.get_context(method).Pool(1) as pool:
+                print(method, pool.apply(look))
+        if hasattr(os, "fork"):
+            sys.stdout.flush()
+            if os.fork() == 0:
+                print("os.fork", look(), flush=True)
+                os._exit(0)
+            os.wait()
+        code = "import program; print(program.look())"
+        for options in [], ["-I"], ["-E"]:
+            words = [sys.executable, *options, "-c", f"import sys; sys.path.append('.'); {code}"]
+            out = subprocess.run(words, env=ENV, capture_output=True, text=True, check=True)
+            print("subprocess", *options, out.stdout.strip())
+"""
+
+
+@pytest.mark.parametrize("env", ["None", "{'MACFIX_FORCE': 'answer'}"], ids=["inherited", "bare"])
+def test_children_of_every_kind_come_up_mended(
+    enabled: Environment, tmp_path: Path, env: str
+) -> None:
+    file = environments.program(tmp_path, CHILDREN.replace("env=ENV", f"env={env}"))
+    lines = enabled.run(file, cwd=tmp_path, **ON).splitlines()
+    assert len(lines) >= 6
+    assert [line for line in lines if not line.endswith(MENDED)] == []
+
+
+# -- layouts ---------------------------------------------------------------------------------------
+
+
+def test_an_editable_install(tmp_path: Path) -> None:
+    environment = Environment.make(tmp_path / "env")
+    (environment.packages / "_editable_macfix.pth").write_text(f"{REPOSITORY}\n")
+    environment.run("-m", "macfix", "enable")
+    assert str(REPOSITORY) in environment.pth.read_text()
+    assert environment.run("-I", "-c", LOOK, **ON) == MENDED
+
+
+def test_a_target_folder(wheel: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    environments.pip("install", "--quiet", "--no-deps", "--target", target, wheel)
+    environments.lay_out_dependencies(target)
+    environment = Environment.make(tmp_path / "env")
+    shutil.rmtree(environment.packages / "wrapt")
+    shutil.rmtree(environment.packages / "pluggy")
+    path = {"PYTHONPATH": str(target)}
+    assert environment.run("-m", "macfix", "-c", LOOK, **path, **ON) == MENDED
+    environment.run("-m", "macfix", "enable", **path)
+    assert environment.run("-c", LOOK, **ON) == MENDED  # dependencies come from beside macfix
+    assert environment.run("-I", "-c", LOOK, **ON) == MENDED
+
+
+def test_a_user_site(tmp_path: Path) -> None:
+    base = {"PYTHONUSERBASE": str(tmp_path / "user")}
+    python = Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
+
+    def look(*words: str, **env: str) -> str:
+        done = environments.run(python, *words, cwd=tmp_path, **base, **env)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+        return done.stdout.strip()
+
+    packages = Path(look("-c", "import site; print(site.getusersitepackages())"))
+    environments.lay_out_upstream(packages)
+    environments.lay_out_dependencies(packages)
+    environments.lay_out_macfix(packages)
+    done = environments.run(python, "-m", "macfix", "enable", cwd=tmp_path, **base)
+    if "externally managed" in done.stderr:
+        pytest.skip(f"{python} is managed by somebody else")
+    assert (packages / "macfix.pth").exists(), done.stdout + done.stderr
+    assert look("-c", LOOK, **ON) == MENDED
+    assert look("-m", "macfix", "disable")
+    assert not (packages / "macfix.pth").exists()
+
+
+def test_a_zipapp_runs_programs_and_cannot_be_enabled(tmp_path: Path) -> None:
+    content = tmp_path / "content"
+    content.mkdir()
+    environments.lay_out_macfix(content)
+    environments.lay_out_dependencies(content)
+    (content / "__main__.py").write_text("import macfix.cli, sys\nsys.exit(macfix.cli.main())\n")
+    app = tmp_path / "macfix.pyz"
+    zipapp.create_archive(content, app)
+    environment = Environment.make(tmp_path / "env")
+    for name in ("wrapt", "pluggy"):
+        shutil.rmtree(environment.packages / name)
+    assert environment.run(app, "-c", LOOK, **ON) == MENDED
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {LOOK!r}], check=True)"
+    assert environment.run(app, "-c", child, **ON) == MENDED
+    assert "install it into the environment" in refused(environment, app, "enable")
+
+
+def test_an_environment_of_links_as_uv_makes_it(wheel: Path, tmp_path: Path) -> None:
+    """uv can link every file of a package out of its cache, and puts a .pth of its own there."""
+    store = tmp_path / "store"
+    environments.pip("install", "--quiet", "--no-deps", "--target", store, wheel)
+    environment = Environment.make(tmp_path / "env")
+    for file in sorted(store.rglob("*")):
+        place = environment.packages / file.relative_to(store)
+        if file.is_dir():
+            place.mkdir(exist_ok=True)
+        elif "__pycache__" not in file.parts:
+            place.symlink_to(file)
+    (environment.packages / "_virtualenv.pth").write_text("import _virtualenv\n")
+    (environment.packages / "_virtualenv.py").touch()
+    environment.run("-m", "macfix", "enable")
+    assert environment.run("-c", LOOK, **ON) == MENDED
+
+
+def test_a_command_of_an_environment_of_its_own_as_pipx_makes_it(
+    enabled: Environment, tmp_path: Path
+) -> None:
+    """pipx links the scripts of one environment for each application into a common folder."""
+    script = enabled.folder / "bin" / "application"
+    script.write_text(f"#!{enabled.python}\n{LOOK}\n")
+    script.chmod(0o755)
+    (tmp_path / "application").symlink_to(script)
+    done = environments.run(tmp_path / "application", cwd=tmp_path, **ON)
+    assert (done.stdout.strip(), done.stderr) == (MENDED, "")
+
+
+@on_linux
+def test_the_simulation_comes_up_through_the_pth(enabled: Environment, sandbox: Sandbox) -> None:
+    look = "import sys; print(sys.platform, sum(hasattr(f, 'is_macfix') for f in sys.meta_path))"
+    simulated = {"MACFIX_SIMULATE": "1", "MACFIX_SIMULATE_DIR": str(sandbox.segments)}
+    assert enabled.run("-c", look, **simulated) == "darwin 1"
+    assert enabled.run("-I", "-c", look, **simulated) == "darwin 1"
+
+
+def test_a_host_can_find_it_by_its_entry_point(enabled: Environment) -> None:
+    host = (
+        "from importlib.metadata import entry_points\n"
+        "for point in entry_points(group='macfix.activation'): point.load()()\n"
+    )
+    assert enabled.run("-S", "-c", _with_path(enabled, host + LOOK), **ON) == MENDED
+
+
+def _with_path(environment: Environment, code: str) -> str:
+    return f"import sys; sys.path.append({str(environment.packages)!r})\n{code}"

@@ -1,0 +1,405 @@
+"""The command line, in processes of its own, with a small upstream and plugin of the test's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import macfix
+from macfix.activation.environment import SITE
+from tests.support.surroundings import REPOSITORY
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the simulation needs Linux")
+on_mac = pytest.mark.skipif(sys.platform != "darwin", reason="what a Mac says")
+
+PLUGIN = """\
+import macfix
+
+def install(module, changes):
+    if getattr(module, "fails", False):
+        raise ValueError("it fails")
+    changes.set(module, "answer", 42)
+
+def needed(source):
+    if "strange" in source.text:
+        return macfix.unknown("it looks strange")
+    if "mended" in source.text:
+        return macfix.not_needed("mended upstream")
+    return macfix.needed("the answer is wrong")
+
+@macfix.hookimpl
+def macfix_patches():
+    return [macfix.Patch(name="own-patch", targets=("tractor.own", "tractor.absent"), summary="s",
+        upstream="u", remove_when="r", needed=needed, install=install)]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder to put on the path, with a plugin and an upstream that has its target."""
+    (tmp_path / "tractor").mkdir()
+    (tmp_path / "tractor" / "__init__.py").touch()
+    (tmp_path / "tractor" / "own.py").write_text("answer = 1\n")
+    (tmp_path / "own_plugin.py").write_text(PLUGIN)
+    info = tmp_path / "own_plugin-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-plugin\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[macfix]\nown-plugin = own_plugin\n")
+    (tmp_path / "prog.py").write_text(
+        "import sys\nimport tractor.own\nprint(sys.platform, tractor.own.answer, sys.argv)\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def nothing(tmp_path: Path) -> Path:
+    """An empty folder: no upstream is installed."""
+    return tmp_path
+
+
+def run(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    bare = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "macfix", *words],
+        env=bare | {"PYTHONPATH": f"{REPOSITORY}:{folder}"} | env,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=120,
+    )
+
+
+def line(text: str, *words: str) -> str:
+    """The one line of *text* that has all *words* in it."""
+    lines = [line for line in text.splitlines() if all(word in line for word in words)]
+    assert len(lines) == 1, f"{words} in {text}"
+    return lines[0]
+
+
+# -- the command line itself -----------------------------------------------------------------------
+
+
+def test_version(nothing: Path) -> None:
+    done = run(nothing, "--version")
+    assert (done.returncode, done.stdout) == (0, f"macfix {macfix.__version__}\n")
+
+
+def test_help_names_every_command_variable_and_exit_code(nothing: Path) -> None:
+    done = run(nothing, "--help")
+    assert done.returncode == 0
+    for word in ("run", "simulate", "status", "demo", "doctor", "shm", "-m MODULE",
+                 "MACFIX_SKIP", "MACFIX_ONLY", "MACFIX_STRICT", "exit codes"):  # fmt: skip
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize("command", ["run", "simulate", "status", "demo", "doctor", "shm"])
+def test_every_command_has_help(nothing: Path, command: str) -> None:
+    done = run(nothing, command, "--help")
+    assert done.returncode == 0
+    assert f"usage: macfix {command}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--bogus"], ["--bogus", "prog.py"], ["run"], ["run", "--bogus", "prog.py"],
+     ["simulate"], ["status", "--bogus"], ["no-such-program"], ["-m"], ["./missing.py"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_nonsense_is_exit_code_2_and_says_so(nothing: Path, words: list[str]) -> None:
+    done = run(nothing, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "macfix" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("variable", ["MACFIX_SKIP", "MACFIX_ONLY", "MACFIX_FORCE"])
+@pytest.mark.parametrize("words", [["prog.py"], ["run", "prog.py"], ["status"]])
+def test_an_unknown_patch_name_is_refused(folder: Path, words: list[str], variable: str) -> None:
+    done = run(folder, *words, **{variable: "own-patch,no-such-patch"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no patch 'no-such-patch'" in done.stderr
+    assert "own-patch" in done.stderr
+
+
+def test_nothing_of_the_current_directory_is_imported(folder: Path) -> None:
+    for name in ("argparse", "json", "pluggy", "wrapt", "sysconfig", "shutil", "textwrap", "ast"):
+        (folder / f"{name}.py").write_text("raise SystemExit('imported from the wrong place')\n")
+    (folder / "home").mkdir()
+    bare = {"PATH": os.environ["PATH"], "HOME": str(folder / "home")}
+    for words in (["--help"], ["status"], ["doctor"], ["no-such-program"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "macfix", *words],
+            env=bare | {"PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            cwd=folder,
+        )
+        assert "wrong place" not in done.stderr + done.stdout
+
+
+# -- running ---------------------------------------------------------------------------------------
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["prog.py"], "linux 1 ['prog.py']"),
+        (["run", "prog.py", "status"], "linux 1 ['prog.py', 'status']"),
+        (["--simulate", "prog.py"], "darwin 42 ['prog.py']"),
+        (["--simulate=page=4096,names=31", "prog.py"], "darwin 42 ['prog.py']"),
+        (["run", "--simulate", "prog.py", "--simulate"], "darwin 42 ['prog.py', '--simulate']"),
+        (["--simulate", "-m", "prog", "-h"], "darwin 42 "),
+        (["simulate", "prog.py"], "darwin 1 ['prog.py']"),
+        (["simulate", "--simulate=page=4096", "prog.py"], "darwin 1 ['prog.py']"),
+        (["simulate", "-m", "prog"], "darwin 1 "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_program_is_mended_where_it_should_be(folder: Path, words: list[str], shown: str) -> None:
+    done = run(folder, *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(shown)
+
+
+@on_linux
+def test_the_variable_simulates_as_the_option_does(folder: Path) -> None:
+    assert run(folder, "prog.py", MACFIX_SIMULATE="1").stdout.startswith("darwin 42")
+    done = run(folder, "prog.py", MACFIX_SIMULATE="1", MACFIX="off")
+    assert done.stdout.startswith("darwin 1")
+
+
+@on_linux
+def test_simulate_leaves_the_cure_out_where_it_was_inherited(folder: Path) -> None:
+    path = f"{SITE}:{REPOSITORY}:{folder}"
+    inherited = run(folder, "prog.py", PYTHONPATH=path, MACFIX_SIMULATE="1")
+    assert inherited.stdout.startswith("darwin 42")
+    done = run(folder, "simulate", "prog.py", PYTHONPATH=path, MACFIX_SIMULATE="1")
+    assert (done.stdout.split(" [")[0], done.stderr) == ("darwin 1", "")
+
+
+@on_linux
+def test_patches_are_chosen_by_name(folder: Path) -> None:
+    assert run(folder, "prog.py", MACFIX_FORCE="own-patch").stdout.startswith("linux 42")
+    skipped = run(folder, "--simulate", "prog.py", MACFIX_SKIP="own-patch")
+    assert skipped.stdout.startswith("darwin 1")
+
+
+@on_linux
+@pytest.mark.parametrize("words", [["--simulate=page=3", "prog.py"], ["--simulate=x", "status"]])
+def test_a_simulation_that_makes_no_sense_is_refused(folder: Path, words: list[str]) -> None:
+    done = run(folder, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("macfix: simulation: ")
+
+
+@on_mac
+@pytest.mark.parametrize("words", [["--simulate", "prog.py"], ["simulate", "prog.py"]])
+def test_a_mac_has_nothing_to_simulate(folder: Path, words: list[str]) -> None:
+    done = run(folder, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "this is a Mac, there is nothing to simulate" in done.stderr
+
+
+def test_an_activation_that_fails_does_not_stop_the_program(folder: Path) -> None:
+    """macfix of another place, with a broken engine."""
+    broken = folder / "broken"
+    broken.mkdir()
+    (broken / "macfix").symlink_to(REPOSITORY / "macfix")
+    text = (
+        "import sys\nsys.path.insert(0, {root!r})\nimport macfix.engine._activate as a\n"
+        "def fail(): raise ValueError('broken')\na.activate = fail\n"
+        "import macfix.engine\nmacfix.engine.activate = fail\n"
+        "sys.argv[1:] = ['prog.py']\nfrom macfix.cli import main\nraise SystemExit(main())\n"
+    )
+    (folder / "start.py").write_text(text.format(root=str(broken)))
+    bare = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(folder)}
+    command = [sys.executable, str(folder / "start.py")]
+    done = subprocess.run(command, env=bare, capture_output=True, text=True, cwd=folder)
+    assert done.stdout.startswith(f"{sys.platform} 1")
+    assert done.stderr == "macfix: not active here: ValueError: broken\n"
+    strict = bare | {"MACFIX_STRICT": "1"}
+    done = subprocess.run(command, env=strict, capture_output=True, text=True, cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+# -- status ----------------------------------------------------------------------------------------
+
+SIMULATED = () if sys.platform == "darwin" else ("--simulate",)
+
+
+def status(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return run(folder, *SIMULATED, "status", *words, **env)
+
+
+@on_linux
+def test_off_darwin_status_says_what_would_happen(folder: Path) -> None:
+    done = run(folder, "status")
+    assert done.returncode == 0
+    assert "macfix is inactive here: linux does not need it" in done.stdout
+    assert "the answer is wrong" in line(done.stdout, "tractor.own", "own-patch", "needed")
+    assert "`macfix --simulate status`" in done.stdout
+    assert "tractor.absent" not in done.stdout
+
+
+@on_linux
+def test_off_darwin_no_upstream_is_imported(folder: Path) -> None:
+    (folder / "tractor" / "__init__.py").write_text("raise AssertionError('imported')\n")
+    assert "own-patch" in run(folder, "status").stdout
+
+
+@on_linux
+def test_off_darwin_an_unknown_upstream_is_exit_code_1(folder: Path) -> None:
+    (folder / "tractor" / "own.py").write_text("strange = 1\n")
+    done = run(folder, "status")
+    assert done.returncode == 1
+    assert "it looks strange" in done.stdout
+
+
+@on_linux
+def test_off_darwin_without_upstream(nothing: Path) -> None:
+    done = run(nothing, "status")
+    assert done.returncode == 0
+    assert "Neither tractor nor piker is installed" in done.stdout
+
+
+def test_the_ledger_on_darwin(folder: Path) -> None:
+    done = status(folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the answer is wrong" in line(done.stdout, "tractor.own", "own-patch", "applied")
+    assert "tractor.absent" in line(done.stdout, "not installed:")
+
+
+@pytest.mark.parametrize(
+    ("source", "state", "code"),
+    [
+        ("mended = 1\n", "not needed", 0),
+        ("strange = 1\n", "unknown upstream", 1),
+        ("fails = True\n", "failed", 1),
+    ],
+)
+def test_every_state_and_its_exit_code(folder: Path, source: str, state: str, code: int) -> None:
+    (folder / "tractor" / "own.py").write_text(source)
+    done = status(folder)
+    assert done.returncode == code
+    assert state in line(done.stdout, "tractor.own", "own-patch")
+
+
+def test_the_traceback_of_a_failed_patch_is_shown_on_demand(folder: Path) -> None:
+    (folder / "tractor" / "own.py").write_text("fails = True\n")
+    assert "Traceback" not in status(folder).stdout
+    assert 'raise ValueError("it fails")' in status(folder, "--tracebacks").stdout
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("1 / 0\n", "ZeroDivisionError: division by zero"),
+        ("raise SystemExit('no')\n", "SystemExit: no"),
+        ("import os\nos._exit(3)\n", "importing it ended the process: exit code 3"),
+        ("import os\nos.abort()\n", "importing it ended the process: signal 6"),
+    ],
+)
+def test_a_target_that_cannot_be_imported_is_shown_as_such(
+    folder: Path, source: str, told: str
+) -> None:
+    (folder / "tractor" / "own.py").write_text(source)
+    done = status(folder)
+    assert done.returncode == 1
+    assert told in done.stdout
+    assert "cannot be imported: tractor.own" in done.stdout
+
+
+def test_what_upstream_prints_is_not_in_the_report(folder: Path) -> None:
+    (folder / "tractor" / "own.py").write_text("print('{\"status\": 1}')\nanswer = 1\n")
+    done = status(folder)
+    assert done.returncode == 0
+    assert '"status"' not in done.stdout
+
+
+def test_what_the_user_skips_is_shown(folder: Path) -> None:
+    done = status(folder, MACFIX_SKIP="own-patch")
+    assert done.returncode == 0
+    assert "skipped by the user" in line(done.stdout, "tractor.own ", "own-patch")
+
+
+def test_a_macfix_that_is_off_says_so(folder: Path) -> None:
+    done = status(folder, MACFIX="off")
+    assert "not active: MACFIX=off" in done.stdout
+
+
+def test_a_broken_plugin_is_a_problem(folder: Path) -> None:
+    (folder / "own_plugin.py").write_text("raise ValueError('broken')\n")
+    done = status(folder)
+    assert done.returncode == 1
+    assert "ValueError: broken" in line(done.stdout, "problem:", "own-plugin")
+
+
+def test_json_has_all_of_it(folder: Path) -> None:
+    done = status(folder, "--json")
+    data = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert data["macfix"] == macfix.__version__
+    assert data["active"] is True
+    assert (data["simulated"] is None) == (sys.platform == "darwin")
+    entry = next(entry for entry in data["entries"] if entry["target"] == "tractor.own")
+    assert (entry["patch"], entry["state"]) == ("own-patch", "applied")
+    assert data["not_imported"] == {}
+
+
+@on_linux
+def test_json_off_darwin(folder: Path) -> None:
+    data = json.loads(run(folder, "status", "--json").stdout)
+    assert data["active"] is False
+    found = [finding for finding in data["survey"] if finding["patch"] == "own-patch"]
+    assert [(f["target"], f["verdict"]["state"]) for f in found] == [("tractor.own", "needed")]
+
+
+# -- doctor ----------------------------------------------------------------------------------------
+
+
+def test_doctor_reports_versions_and_places(folder: Path) -> None:
+    done = run(folder, "doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sys.executable in line(done.stdout, "executable ")
+    assert str(REPOSITORY) in line(done.stdout, "  macfix ")
+    assert re.search(r"wrapt +\d", done.stdout)
+    assert str(folder / "tractor" / "__init__.py") in line(done.stdout, "  tractor ")
+    assert "not installed" in line(done.stdout, "  piker ")
+    for title in ("Python", "machine", "packages", "activation", "settings", "folders", "limits"):
+        assert title in done.stdout.splitlines()
+    assert "not known" not in done.stdout
+
+
+def test_doctor_shows_the_settings(folder: Path) -> None:
+    done = run(folder, "doctor", MACFIX_SKIP="own-patch", MACFIX_STRICT="1")
+    assert "own-patch" in line(done.stdout, "  MACFIX_SKIP ")
+    assert "MACFIX_STRICT" in done.stdout
+
+
+def test_doctor_lists_plugins_and_what_is_wrong_with_them(folder: Path) -> None:
+    done = run(folder, "doctor", MACFIX_SKIP="no-such-patch")
+    assert line(done.stdout, "  own-plugin ").split() == ["own-plugin", "own-patch"]
+    assert "no-such-patch" in line(done.stdout, "problem: settings")
+    (folder / "own_plugin.py").write_text("raise ValueError('broken')\n")
+    assert "ValueError: broken" in line(run(folder, "doctor").stdout, "problem: own-plugin")
+
+
+@on_linux
+def test_doctor_knows_the_simulation(folder: Path) -> None:
+    assert line(run(folder, "doctor").stdout, "simulated ").split() == ["simulated", "no"]
+    assert "page=4096" in line(run(folder, "--simulate=page=4096", "doctor").stdout, "simulated ")
+
+
+def test_doctor_names_the_pth_file_that_activates(folder: Path) -> None:
+    packages = folder / "lib" / f"python3.{sys.version_info[1]}" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "macfix.pth").write_text("# nothing\n")
+    done = run(folder, "doctor", PYTHONUSERBASE=str(folder))
+    assert str(packages / "macfix.pth") in done.stdout
