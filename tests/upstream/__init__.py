@@ -1,0 +1,1 @@
+"""Proofs on the real tractor and piker, taken from their git history."""

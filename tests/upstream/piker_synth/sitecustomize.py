@@ -1,0 +1,40 @@
+"""Put this folder on ``PYTHONPATH`` and piker knows one more broker, ``piker.brokers.simx``.
+
+Every actor that piker starts inherits ``PYTHONPATH``, so the broker is known in all of them.
+Nothing is written into piker's own folder, and piker is not imported here.
+
+With ``PIKER_SYNTH_REPORT=FILE`` the chart's process also tells, in FILE, which windows it shows.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+HERE = Path(__file__).resolve().parent
+BROKERS = {"piker.brokers.simx": HERE / "simx.py"}
+
+
+class BrokerFinder(importlib.abc.MetaPathFinder):
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        source = BROKERS.get(fullname)
+        return None if source is None else importlib.util.spec_from_file_location(fullname, source)
+
+
+sys.meta_path.append(BrokerFinder())
+
+if os.environ.get("PIKER_SYNTH_REPORT"):
+    import window_report
+
+    window_report.start(Path(os.environ["PIKER_SYNTH_REPORT"]))

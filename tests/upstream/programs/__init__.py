@@ -1,0 +1,1 @@
+"""Programs that proofs run in other worlds; each is complete in itself."""

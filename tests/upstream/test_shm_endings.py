@@ -1,0 +1,110 @@
+"""However arrays end, at many hands or by `kill -9`, nobody dies of it and nothing is left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import pythons
+from tests.support.launcher import Launcher
+from tests.support.processes import Finished
+from tests.support.reports import Tables
+from tests.support.sandbox import Sandbox
+from tests.support.surroundings import HEAVY
+from tests.support.worlds import BARE_MAC, MENDED_MAC
+
+from .test_shm_keys import NEW, PIKER, RECIPE_2022, Vintage
+
+RACE = Path(__file__).parent / "programs" / "shm_destroy_race.py"
+KILL = Path(__file__).parent / "programs" / "shm_kill.py"
+
+PROCESSES, ARRAYS, ROUNDS = (32, 34, 50) if HEAVY == "full" else (8, 10, 2)
+KILLED = 504 if HEAVY == "full" else 24  # rounds; twelve phases
+
+VINTAGES = [
+    Vintage(NEW, "3690e43a"),
+    Vintage(NEW, "83ce2275"),
+    Vintage(PIKER, "3d037818", "36307c59"),
+    Vintage(PIKER, "efb743fd", "c1d700f2", RECIPE_2022),
+]
+CHOSEN = VINTAGES if HEAVY == "full" else VINTAGES[:1] + VINTAGES[3:]
+
+MakeLauncher = Callable[[Vintage], Launcher]
+
+
+@pytest.fixture
+def launcher_of(
+    upstream_at: Callable[[str, str], Path], macfix_folder: Path, sandbox: Sandbox
+) -> MakeLauncher:
+    """Make a launcher whose programs import the given vintage."""
+
+    def make(vintage: Vintage) -> Launcher:
+        try:
+            python = pythons.find_or_build(vintage.recipe)
+        except pythons.NoPythonError as error:
+            pytest.skip(str(error))
+        tractor = vintage.tractor or vintage.commit
+        piker = (upstream_at("piker", vintage.commit),) if vintage.tractor else ()
+        path = (*piker, upstream_at("tractor", tractor))
+        return Launcher(python, sandbox, macfix_folder, path)
+
+    return make
+
+
+def report_of(finished: Finished) -> dict[str, Any]:
+    assert finished.returncode == 0, str(finished)
+    report: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+    return report
+
+
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("vintage", CHOSEN, ids=str)
+def test_many_processes_destroy_the_same_arrays_at_once(
+    vintage: Vintage, launcher_of: MakeLauncher, tables: Tables
+) -> None:
+    words = [RACE, vintage.module, str(PROCESSES), str(ARRAYS), str(ROUNDS)]
+    finished = launcher_of(vintage).run(MENDED_MAC, words, timeout=2000)
+    report = report_of(finished)
+    assert report["errors"] == [] and report["left"] == [], str(finished)
+    destroyed = report["segments"] * ROUNDS
+    asked = destroyed * (PROCESSES + 1)  # whoever opened them destroys them twice
+    assert report["warnings"] == asked - destroyed  # each segment is unlinked once
+    assert report["unnamed"] == []  # every warning names its key
+    counted = report["counted"]
+    assert counted["here"] > 0 and str(counted["here"]) in counted["ledger"]
+    assert counted["recorded"] > 0
+    tables.add(
+        f"{PROCESSES} processes destroy the same {report['segments']} segments, {ROUNDS} rounds",
+        *(str(vintage), f"{report['warnings']} races", "no error", f"{finished.seconds:.0f} s"),
+    )
+
+
+@pytest.mark.parametrize("vintage", VINTAGES[1:2], ids=str)
+def test_without_macfix_destroying_at_once_fails(
+    vintage: Vintage, launcher_of: MakeLauncher
+) -> None:
+    finished = launcher_of(vintage).run(BARE_MAC, [RACE, vintage.module, "2", "1", "1"], sweep=True)
+    assert finished.returncode != 0
+
+
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("vintage", CHOSEN, ids=str)
+def test_whoever_is_killed_leaves_nothing_that_is_not_reaped(
+    vintage: Vintage, launcher_of: MakeLauncher, tables: Tables
+) -> None:
+    finished = launcher_of(vintage).run(
+        MENDED_MAC, [KILL, vintage.module, str(KILLED)], timeout=2000, sweep=True
+    )
+    report = report_of(finished)
+    assert report["wrong"] == [] and report["at the end"] == [], str(finished)
+    seen = report["seen"]
+    assert seen["left"] > 0 and seen["attached"] > 0  # something was left, and something in use
+    tables.add(
+        f"kill -9, {report['rounds']} rounds in {len(seen) - 2} phases",
+        *(str(vintage), f"{seen['left']} segments left by the dead and reaped"),
+        *(f"{seen['attached']} in use meanwhile", f"{finished.seconds:.0f} s"),
+    )
