@@ -214,7 +214,7 @@ def test_an_activation_that_fails_does_not_stop_the_program(folder: Path) -> Non
     (broken / "macfix").symlink_to(REPOSITORY / "macfix")
     text = (
         "import sys\nsys.path.insert(0, {root!r})\nimport macfix.engine._activate as a\n"
-        "def fail(): raise ValueError('broken')\na.activate = fail\n"
+        "def fail(**options): raise ValueError('broken')\na.activate = fail\n"
         "import macfix.engine\nmacfix.engine.activate = fail\n"
         "sys.argv[1:] = ['prog.py']\nfrom macfix.cli import main\nraise SystemExit(main())\n"
     )
