@@ -3,46 +3,50 @@
 A finder that waits for ``tractor`` or ``piker`` goes first on ``sys.meta_path``. When one of them
 is about to be imported, ``handover.py`` lets macfix take its place. Until then not even the package
 ``macfix`` is imported: each instruction here is paid for by every interpreter of the environment,
-which is why the finder is no class and nothing is annotated.
+which is why the finder is a function that is its own ``find_spec``, why the environment is asked
+without ``os.environ``, whose look-ups are Python's, and why nothing is annotated.
 
-The ``.pth`` file of ``macfix enable`` executes this file by its path, under the name
-``macfix_early``: to Python it is no part of the package then.
+``macfix enable`` compiles this file and puts the code beside its ``.pth``. There it is executed at
+every start, whether macfix is still installed or not.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: disable-error-code="attr-defined, arg-type, comparison-overlap"
 
-import os
 import sys
+from posix import environ
 
 
-def find_spec(name, path=None, target=None):
+def macfix_waiting(name, path=None, target=None):
     """Hand over to macfix for the upstreams; nothing else is known here."""
     if name != "tractor" and name != "piker":
         return None
-    return _handover().find_spec(name, path, target)
+    handover = _handover()
+    return handover and handover.find_spec(name, path, target)
 
 
 def _handover():
-    """The module ``handover``, from beside this file and not from ``sys.path``."""
+    """The module ``handover``, by its path; None if macfix was uninstalled: nobody waits then."""
+    import os
     from _frozen_importlib_external import SourceFileLoader
 
+    file = os.path.join(os.path.dirname(macfix_waiting.__code__.co_filename), "handover.py")
+    if not os.access(file, os.R_OK):
+        if macfix_waiting in sys.meta_path:
+            sys.meta_path.remove(macfix_waiting)
+        return None
     module = type(sys)("macfix_handover")
-    module.__file__ = os.path.join(os.path.dirname(find_spec.__code__.co_filename), "handover.py")
-    SourceFileLoader(module.__name__, module.__file__).exec_module(module)
+    module.__file__ = file
+    SourceFileLoader(module.__name__, file).exec_module(module)
     return module
 
 
-def come_up():
-    """Start the simulation if it is asked for, and put the finder in its place."""
-    if "MACFIX_SIMULATE" in os.environ:
-        _handover().simulate()
-    if "MACFIX" in os.environ and _handover().is_off():
-        return
-    if not hasattr(sys.meta_path[0], "is_macfix"):
-        finder = type(sys)("macfix, waiting for tractor or piker")
-        finder.__dict__.update(is_macfix=True, find_spec=find_spec)
-        sys.meta_path.insert(0, finder)
+_macfix = (b"MACFIX_SIMULATE" in environ or b"MACFIX" in environ) and _handover()
 
+if _macfix:
+    _macfix.simulate()
 
-if __name__ == "macfix_early":
-    come_up()
+if not (_macfix and _macfix.is_off()) and not hasattr(sys.meta_path[0], "is_macfix"):
+    macfix_waiting.find_spec = macfix_waiting
+    macfix_waiting.is_macfix = True
+    sys.meta_path.insert(0, macfix_waiting)

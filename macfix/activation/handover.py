@@ -1,6 +1,6 @@
 """What happens when the finder of ``early.py`` has seen an upstream, or has to do more than wait.
 
-Executed by its path, as ``early.py`` is. It finds the package ``macfix`` by where it lies itself,
+Executed by its path. It finds the package ``macfix`` by where it lies itself,
 never by searching ``sys.path``: that could find another one, in the current directory for instance.
 """
 
@@ -27,17 +27,24 @@ def is_off() -> bool:
 
 
 def simulate() -> None:
-    """Start the simulation that ``MACFIX_SIMULATE`` asks for; what fails is one line."""
+    """Start the simulation that ``MACFIX_SIMULATE`` asks for; what fails is one line.
+
+    One that refuses to start ends the process: as plain Linux it would give false answers.
+    """
     spec = os.environ.get("MACFIX_SIMULATE")
     if not spec or sys.platform == "darwin":
         return
     try:
         import_macfix()
-        from macfix.simulate import start
-
-        start(spec)
+        from macfix.simulate import SimulationError, start
     except Exception as error:
         report(error)
+        return
+    try:
+        start(spec)
+    except SimulationError as error:
+        report(error)
+        os._exit(2)
 
 
 def find_spec(

@@ -1,48 +1,60 @@
 """The ``.pth`` file by which every interpreter of an environment comes up with macfix.
 
 ``site`` executes the lines of ``.pth`` files in the environment's ``site-packages``; ours executes
-``early.py`` by its absolute path. It does so also with ``-I``, ``-E``, ``-P`` and where a program
-composes the environment variables of its children afresh; only ``-S`` leaves it out. Where the path
-does not exist any more, because macfix was uninstalled, the line does nothing.
+the code of ``early.py``, compiled into a file beside it, by its absolute path. It does so also with
+``-I``, ``-E``, ``-P`` and where a program composes the environment variables of its children
+afresh; only ``-S`` leaves it out. Where macfix was uninstalled without ``macfix disable``, nothing
+happens.
 """
 
 from __future__ import annotations
 
 import contextlib
+import marshal
 import os
 import site
 import sys
 import sysconfig
 import tempfile
+from importlib.util import MAGIC_NUMBER
+from types import CodeType
 
 from macfix.engine._trust import what_others_can_change
 
 from .root import ROOT
 
 NAME = "macfix.pth"
-EARLY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "early.py")
+CODE = "macfix_early.pyc"
+"""What lies beside it: the code of ``early.py``."""
 
-_MARK = "# Written by `macfix enable`; `macfix disable` removes it."
-_IMPORT = "import os, _frozen_importlib_external as x; "
-_ON_LINUX = "('MACFIX_SIMULATE' in os.environ or 'MACFIX_FORCE' in os.environ) and "
+_MARK = b"# Written by `macfix enable`; `macfix disable` removes it."
+_EARLY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "early.py")
+
+_HEADER = MAGIC_NUMBER + bytes(4) + b"macfix\0\0"
+"""Of a ``.pyc`` without a source: the interpreter ignores the last eight bytes; they are a mark."""
+
+# Every start compiles the line, each expression of it for a tenth of a per cent of the start:
+# it names no module twice, does not look whether the file is there, and, where it is usually not
+# executed, is a text. It is no import of `macfix_early`: that would search `sys.path`.
 _EXECUTE = (
-    "os.access({file!a}, 4) and "
-    "x.SourceFileLoader('macfix_early', {file!a}).exec_module(type(os)('macfix_early'))"
+    "import _frozen_importlib_external as x;"
+    "exec(x.SourcelessFileLoader('macfix_early',{file!a}).get_code('macfix_early'),{{}})"
 )
+_ON_LINUX = "import os;('MACFIX_SIMULATE'in os.environ or'MACFIX_FORCE'in os.environ)and exec({!a})"
 
 
 class CannotEnableError(Exception):
     """This environment must not, or cannot, be changed; the message says why and what to do."""
 
 
-def content(early: str = EARLY) -> str:
-    """The text of the file: one line that ``site`` executes.
+def content(folder: str, platform: str = sys.platform) -> bytes:
+    """The ``.pth`` file in *folder*: one line that ``site`` executes.
 
-    It is short, because every start compiles it, and it is no import, because that would search
-    ``sys.path``. On a Mac there is nothing to ask; elsewhere only the environment.
+    On a Mac (*platform* is ``darwin``) there is nothing to ask; elsewhere only the environment.
     """
-    condition = "" if sys.platform == "darwin" else _ON_LINUX
-    return f"{_MARK}\n{_IMPORT}{condition}{_EXECUTE.format(file=early)}\n"
+    execute = _EXECUTE.format(file=os.path.join(folder, CODE))
+    line = execute if platform == "darwin" else _ON_LINUX.format(execute)
+    return _MARK + f"\n{line}\n".encode()
 
 
 def folder() -> str:
@@ -65,7 +77,7 @@ def folder() -> str:
 
 
 def enable() -> tuple[str, bool]:
-    """Write the file, unless it is there already.
+    """Write the file and, before it, the code that it executes, unless they are there already.
 
     Returns:
         Its path, and whether anything was changed.
@@ -75,31 +87,28 @@ def enable() -> tuple[str, bool]:
             if macfix itself lies where others could change it.
     """
     _refuse_managed()
-    _refuse_unsafe()
-    file = os.path.join(folder(), NAME)
-    before = _read(file)
-    if before == content():
+    place = folder()
+    _refuse_unsafe(place)
+    file = os.path.join(place, NAME)
+    if is_current(file):
         return file, False
-    if before is not None and not before.startswith(_MARK):
-        raise CannotEnableError(f"{file} was not written by macfix: look at it, and remove it")
-    try:
-        _write_atomically(file, content())
-    except OSError as error:
-        raise CannotEnableError(
-            f"cannot write {file}: {error.strerror}; enable macfix in a virtual environment of "
-            "your own, or start programs with `python -m macfix`"
-        ) from None
+    for path in (os.path.join(place, CODE), file):
+        before = _read(path)
+        if before is not None and not _is_ours(before):
+            raise CannotEnableError(f"{path} was not written by macfix: look at it, and remove it")
+    _write(os.path.join(place, CODE), _HEADER + marshal.dumps(_early()))
+    _write(file, content(place))
     return file, True
 
 
 def disable() -> list[str]:
-    """Remove the file wherever this interpreter looks for it; the answer is what was removed.
+    """Remove the files wherever this interpreter looks for them; the answer is what was removed.
 
     Raises:
-        CannotEnableError: if it cannot be removed.
+        CannotEnableError: if one cannot be removed.
     """
     removed = []
-    for file in written():
+    for file in [*written(NAME), *written(CODE)]:
         try:
             os.unlink(file)
         except OSError as error:
@@ -108,18 +117,40 @@ def disable() -> list[str]:
     return removed
 
 
-def written() -> list[str]:
-    """The files that macfix wrote, of this version or another one, in this environment."""
+def written(name: str = NAME) -> list[str]:
+    """The files *name* that macfix wrote, of this version or another one, in this environment."""
     folders = [sysconfig.get_path("purelib"), *site.getsitepackages()]
     if site.ENABLE_USER_SITE:
         folders.append(site.getusersitepackages())
-    files = [os.path.join(place, NAME) for place in dict.fromkeys(folders)]
-    return [file for file in files if (_read(file) or "").startswith(_MARK)]
+    files = [os.path.join(place, name) for place in dict.fromkeys(folders)]
+    return [file for file in files if _is_ours(_read(file) or b"")]
 
 
 def is_current(file: str) -> bool:
-    """Whether *file* starts this very macfix."""
-    return _read(file) == content()
+    """Whether *file* is there, and what it executes, and both are of this very macfix."""
+    place = os.path.dirname(file)
+    if _read(file) != content(place):
+        return False
+    code = _read(os.path.join(place, CODE)) or b""
+    early = _early()
+    if not code.startswith(_HEADER):
+        return False
+    try:
+        found = marshal.loads(code[len(_HEADER) :])
+    except (EOFError, ValueError, TypeError):
+        return False
+    # the bytes may differ where the code does not: marshal tells how often an object is used
+    return isinstance(found, CodeType) and (found, found.co_filename) == (early, early.co_filename)
+
+
+def _early() -> CodeType:
+    with open(_EARLY, "rb") as stream:
+        code: CodeType = compile(stream.read(), _EARLY, "exec", dont_inherit=True, optimize=2)
+    return code
+
+
+def _is_ours(data: bytes) -> bool:
+    return data.startswith(_MARK) or data[8:16] == _HEADER[8:16]
 
 
 def _refuse_managed() -> None:
@@ -134,32 +165,42 @@ def _refuse_managed() -> None:
         )
 
 
-def _refuse_unsafe() -> None:
-    if not os.path.isfile(EARLY):
+def _refuse_unsafe(place: str) -> None:
+    if not os.path.isfile(_EARLY):
         raise CannotEnableError(
             f"macfix runs out of {ROOT}: install it into the environment to enable it there"
         )
-    place = what_others_can_change(EARLY)
-    if place is not None:
+    open_place = what_others_can_change(_EARLY) or what_others_can_change(place)
+    if open_place is not None:
         raise CannotEnableError(
-            f"other users can change {place}, and with it what every interpreter here would "
+            f"other users can change {open_place}, and with it what every interpreter here would "
             "execute: install macfix elsewhere, or take away their right to write"
         )
 
 
-def _read(file: str) -> str | None:
+def _read(file: str) -> bytes | None:
     try:
-        with open(file, encoding="utf-8", errors="replace") as stream:
+        with open(file, "rb") as stream:
             return stream.read()
     except OSError:
         return None
 
 
-def _write_atomically(file: str, text: str) -> None:
+def _write(file: str, data: bytes) -> None:
+    try:
+        _write_atomically(file, data)
+    except OSError as error:
+        raise CannotEnableError(
+            f"cannot write {file}: {error.strerror}; enable macfix in a virtual environment of "
+            "your own, or start programs with `python -m macfix`"
+        ) from None
+
+
+def _write_atomically(file: str, data: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=".macfix-", dir=os.path.dirname(file))
     try:
-        with open(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with open(descriptor, "wb") as stream:
+            stream.write(data)
             stream.flush()
             os.fchmod(descriptor, 0o644)
             os.fsync(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import subprocess
 import sys
@@ -36,20 +35,10 @@ def main(args: argparse.Namespace) -> int:
     except pth.CannotEnableError as error:
         print(f"macfix enable: {error}", file=sys.stderr)
         return 1
-    _compile_early()
     print(f"macfix {'is now' if changed else 'was already'} enabled in {sys.prefix}: {file}")
     if sys.platform != "darwin":
         print(f"On {sys.platform} it stays inactive, except with MACFIX_SIMULATE or MACFIX_FORCE.")
     return 0
-
-
-def _compile_early() -> None:
-    """Have the bytecode of what every start executes on disk: not every installer writes it."""
-    import py_compile
-
-    # where the folder cannot be written to, the starts pay for it
-    with contextlib.suppress(OSError, py_compile.PyCompileError):
-        py_compile.compile(pth.EARLY, doraise=True)
 
 
 def _check() -> int:

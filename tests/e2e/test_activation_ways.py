@@ -51,19 +51,20 @@ def environment(wheel: Path, tmp_path: Path) -> Environment:
 
 
 def test_enable_is_idempotent_and_disable_takes_it_back(environment: Environment) -> None:
-    before = sorted(environment.packages.iterdir())
     assert environment.run("-c", LOOK, **ON) == ALONE
+    before = sorted(environment.packages.rglob("*"))
     assert "is now enabled" in environment.run("-m", "macfix", "enable")
     written = environment.pth.stat().st_mtime_ns
     assert "was already enabled" in environment.run("-m", "macfix", "enable")
     assert environment.pth.stat().st_mtime_ns == written
     assert environment.run("-c", LOOK, **ON) == MENDED
-    assert f"removed {environment.pth}" in environment.run("-m", "macfix", "disable")
+    assert environment.run("-O", "-c", LOOK, **ON) == MENDED
+    said = environment.run("-m", "macfix", "disable")
+    assert f"removed {environment.pth}" in said and f"removed {environment.code}" in said
     assert "was not enabled" in environment.run("-m", "macfix", "disable")
     assert environment.run("-c", LOOK, **ON) == ALONE
-    assert [p for p in sorted(environment.packages.iterdir()) if p.name != "__pycache__"] == [
-        p for p in before if p.name != "__pycache__"
-    ]
+    left = [path for path in sorted(environment.packages.rglob("*")) if path not in before]
+    assert [path for path in left if "__pycache__" not in path.parts] == []
 
 
 def test_check_says_whether_a_new_interpreter_comes_up_with_it(environment: Environment) -> None:
@@ -77,17 +78,24 @@ def test_check_says_whether_a_new_interpreter_comes_up_with_it(environment: Envi
     environment.run("-m", "macfix", "enable")
     assert check()[0] == 0
     text = environment.pth.read_text()
-    environment.pth.write_text(text.replace("early.py", "late.py"))
+    environment.pth.write_text(text.replace("_early.py", "_late.py"))
     code, said = check()
     assert code == 1 and "another macfix" in said
     environment.run("-m", "macfix", "enable")
     assert environment.pth.read_text() == text
+    assert check()[0] == 0
+    environment.code.write_bytes(environment.code.read_bytes().replace(b"tractor", b"tracked"))
+    assert check()[0] == 1
+    environment.run("-m", "macfix", "enable")
+    assert check()[0] == 0
 
 
 def test_what_is_left_after_an_uninstall_does_nothing(environment: Environment) -> None:
     environment.run("-m", "macfix", "enable")
     shutil.rmtree(environment.packages / "macfix")
-    assert environment.run("-c", LOOK, **ON) == ALONE
+    assert environment.run("-c", LOOK, **ON) == "1 0"  # and nothing waits any more
+    nothing = environment.run("-c", "import sys; print(sys.platform)", MACFIX_SIMULATE="1")
+    assert nothing == sys.platform
 
 
 def test_a_macfix_that_goes_while_a_process_runs_is_one_line(environment: Environment) -> None:
@@ -148,11 +156,22 @@ def test_a_macfix_that_others_can_change_is_refused(environment: Environment) ->
     assert not environment.pth.exists()
 
 
+def test_an_environment_that_others_can_change_is_refused(environment: Environment) -> None:
+    environment.packages.chmod(0o777)
+    assert "other users can change" in refused(environment)
+    assert not environment.pth.exists() and not environment.code.exists()
+
+
 def test_somebody_elses_file_of_that_name_is_left_alone(environment: Environment) -> None:
     environment.pth.write_text("# mine\n")
     assert "was not written by macfix" in refused(environment)
     assert environment.run("-m", "macfix", "disable")
-    assert environment.pth.read_text() == "# mine\n"
+    assert environment.pth.read_text() == "# mine\n" and not environment.code.exists()
+    environment.pth.unlink()
+    environment.code.write_text("this is mine, too\n")
+    assert "was not written by macfix" in refused(environment)
+    assert environment.run("-m", "macfix", "disable")
+    assert environment.code.read_text() == "this is mine, too\n" and not environment.pth.exists()
 
 
 # -- options of the interpreter --------------------------------------------------------------------
@@ -285,7 +304,7 @@ def test_an_editable_install(tmp_path: Path) -> None:
     environment = Environment.make(tmp_path / "env")
     (environment.packages / "_editable_macfix.pth").write_text(f"{REPOSITORY}\n")
     environment.run("-m", "macfix", "enable")
-    assert str(REPOSITORY) in environment.pth.read_text()
+    assert str(REPOSITORY).encode() in environment.code.read_bytes()
     assert environment.run("-I", "-c", LOOK, **ON) == MENDED
 
 
@@ -377,6 +396,11 @@ def test_the_simulation_comes_up_through_the_pth(enabled: Environment, sandbox: 
     simulated = {"MACFIX_SIMULATE": "1", "MACFIX_SIMULATE_DIR": str(sandbox.segments)}
     assert enabled.run("-c", look, **simulated) == "darwin 1"
     assert enabled.run("-I", "-c", look, **simulated) == "darwin 1"
+    done = environments.run(
+        enabled.python, "-I", "-c", look, cwd=enabled.folder, MACFIX_SIMULATE="page=3"
+    )
+    assert (done.returncode, done.stdout) == (2, "")  # plain Linux would be a false answer
+    assert done.stderr.startswith("macfix: not active here: SimulationError")
 
 
 def test_a_host_can_find_it_by_its_entry_point(enabled: Environment) -> None:

@@ -96,8 +96,13 @@ class Environment:
 
     @property
     def pth(self) -> Path:
-        """What `macfix enable` writes."""
+        """What `macfix enable` writes, and has executed at every start."""
         return self.packages / "macfix.pth"
+
+    @property
+    def code(self) -> Path:
+        """What that one executes."""
+        return self.packages / "macfix_early.pyc"
 
     def install(self, *words: str | Path) -> None:
         """Install with pip from outside, from local files only."""
