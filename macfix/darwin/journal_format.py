@@ -109,14 +109,17 @@ class Contents:
         self.made.discard(name)
 
     def was_made(self, name: str) -> None:
-        """`MADE`: it did, and so it maps it."""
-        self.made.add(name)
+        """`MADE`: it did, and so it maps it.
+
+        Raises `KeyError`, and changes nothing, if the intent was not written or is torn.
+        """
         self.uses[name] = self.claims[name].key
+        self.made.add(name)
 
     def withdrawn(self, name: str) -> None:
         """`WITHDRAWN`: it could not."""
-        self.claims.pop(name, None)
         self.made.discard(name)
+        self.claims.pop(name, None)
 
     def unlinked(self, name: str, when: float) -> None:
         """`GONE`: the owner unlinked it, or found that somebody else had."""
@@ -130,6 +133,13 @@ class Contents:
     def left(self, name: str) -> None:
         """`LEFT`: the owner has it mapped no more."""
         self.uses.pop(name, None)
+
+    def claim_on(self, name: str) -> Claim | None:
+        """Return what the owner said of the segment `name`, if the kernel has made it.
+
+        Another thread may unlink it meanwhile.
+        """
+        return self.claims.get(name) if name in self.made else None
 
     def records(self) -> list[list[Any]]:
         """Return the fewest records that say all of this."""

@@ -116,9 +116,9 @@ class JournalIndex:
     def claims_on(self, name: str) -> list[Claim]:
         """Return what those say who made a segment `name`, and did not unlink it themselves."""
         return [
-            file.contents.claims[name]
+            claim
             for file in self.files()
-            if name in file.contents.made and file.of_this_boot()
+            if (claim := file.contents.claim_on(name)) is not None and file.of_this_boot()
         ]
 
     def forget(self, file: JournalFile) -> None:
@@ -149,10 +149,9 @@ def recorded_claim(name: str) -> Claim | None:
 
     Costs a look at each journal that has grown since the last question. Never raises `OSError`.
     """
-    claims = []
     own = journal.current()
-    if own is not None and name in own.contents.made:
-        claims.append(own.contents.claims[name])
+    claim = None if own is None else own.contents.claim_on(name)
+    claims = [] if claim is None else [claim]
     with _asking, contextlib.suppress(OSError, RuntimeError):
         folder = journal.shm_folder()
         index = _indexes.setdefault(folder, JournalIndex(folder))

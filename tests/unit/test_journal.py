@@ -114,6 +114,12 @@ def test_records_of_unknown_kind_or_shape_say_nothing(lines: list[list[Any]]) ->
     contents.records()
 
 
+def test_a_segment_whose_intent_is_torn_is_not_made() -> None:
+    contents = Contents()
+    contents.apply(["made", "/a"])
+    assert contents == Contents()
+
+
 def test_the_short_form_says_the_same() -> None:
     contents = Contents()
     for record in [
@@ -478,6 +484,20 @@ def test_rubbish_among_the_journals_stops_nobody(key: str, owner: MakeOwner) -> 
     assert owner().do("[o.freed for o in reaping.reap()]") == []
     made.close()
     made.unlink()
+
+
+def test_a_torn_intent_in_somebodys_journal_stops_nobody_who_attaches(
+    key: str, owner: MakeOwner
+) -> None:
+    other = owner()
+    other.do(f"create({key!r}, 4)")
+    (file,) = files()
+    lines = file.read_bytes().splitlines(keepends=True)
+    (torn,) = (line for line in lines if b'"intent"' in line)
+    file.write_bytes(b"".join(b"torn\n" if line is torn else line for line in lines))
+    attached = SharedMemory(key, track=False)
+    attached.close()
+    attached.unlink()
 
 
 def test_where_nothing_was_ever_written_nothing_is_found() -> None:
