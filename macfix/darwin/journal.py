@@ -64,6 +64,8 @@ _PATIENCE = 2.0  # seconds that a creation waits for a reaper, and a reaper for 
 _COMPACT_AFTER = 1 << 20  # bytes
 _GONE_KEPT = 256
 _PROGRAM_SHOWN = 200  # characters
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_FILE = (-1, -1)
 _OFF = frozenset({"off", "0", "no", "false"})
 
 
@@ -73,18 +75,22 @@ def shm_folder() -> Path:
 
 
 class Gate:
-    """The lock between those who create or open segments and those who reap them."""
+    """The lock between those who create or open segments and those who reap them.
 
-    def __init__(self, folder: int) -> None:
-        self._file = os.open(
-            _GATE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder
-        )
+    Raises `OSError` when its file in `folder` cannot be opened.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._inside = 0
+        self._file, self._is = -1, _NO_FILE
+        self._open()
 
     def enter(self) -> None:
         """Hold the gate open, until `leave`; whoever finds it closed for too long goes on."""
         if self._inside == 0:
             try:
+                self._see_to_it()
                 if not self._lock(fcntl.LOCK_SH):
                     log.warning("shared memory is being reaped for more than %s s", _PATIENCE)
             except OSError as error:
@@ -103,6 +109,7 @@ class Gate:
 
         Raises `TimeoutError` where others hold it open for too long.
         """
+        self._see_to_it()
         if self._inside or not self._lock(fcntl.LOCK_EX):
             raise TimeoutError(errno.ETIMEDOUT, "other processes are creating shared memory")
         try:
@@ -112,12 +119,28 @@ class Gate:
 
     def shut_down(self) -> None:
         """Close the file; the gate is of no use afterwards."""
-        with contextlib.suppress(OSError):
-            os.close(self._file)
+        descriptor, self._file = self._file, -1
+        _close_if(descriptor, self._is)
+
+    def _open(self) -> None:
+        folder = open_private(self._folder)
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._file = os.open(_GATE, flags, 0o600, dir_fd=folder)
+        finally:
+            os.close(folder)
+        self._is = _identity(self._file)
+
+    def _see_to_it(self) -> None:
+        """Open the file anew if somebody closed or removed it: another's must not be locked."""
+        if self._inside == 0 and not _is_in_place(self._file, self._is):
+            self.shut_down()
+            self._open()
 
     def _unlock(self) -> None:
-        with contextlib.suppress(OSError):
-            fcntl.lockf(self._file, fcntl.LOCK_UN)
+        if _identity(self._file) == self._is:
+            with contextlib.suppress(OSError):
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def _lock(self, kind: int) -> bool:
         deadline = time.monotonic() + _PATIENCE
@@ -145,10 +168,11 @@ class Journal:
         self.name = ""
         self.gate: Gate | None = None
         self._file = -1
-        self._identity = (0, 0)
+        self._identity = _NO_FILE
         self._written = 0
         self._compact_at = _COMPACT_AFTER
         self._torn = False
+        self._silent = False
         self._use_counts: dict[str, int] = {}
         self._reaped = False
 
@@ -166,16 +190,12 @@ class Journal:
         journal = cls(folder)
         owner = Owner(os.getpid(), _program(), time.time(), tree, boot_id())
         journal.contents.apply(owner.record())
-        descriptor = open_private(folder)
+        journal.gate = Gate(folder)
         try:
-            journal.gate = Gate(descriptor)
-            journal._start_file(descriptor)
+            journal._start_file()
         except BaseException:
-            if journal.gate is not None:
-                journal.gate.shut_down()
+            journal.gate.shut_down()
             raise
-        finally:
-            os.close(descriptor)
         return journal
 
     # -- what happens to segments ----------------------------------------------------------------
@@ -270,8 +290,7 @@ class Journal:
     def retire(self) -> None:
         """Close the files, and write nothing from now on."""
         descriptor, self._file = self._file, -1
-        if descriptor >= 0 and _identity(descriptor) == self._identity:
-            os.close(descriptor)
+        _close_if(descriptor, self._identity)
         if self.gate is not None:
             self.gate.shut_down()
             self.gate = None
@@ -306,79 +325,89 @@ class Journal:
         if self.gate is not None:
             self.gate.leave()
 
-    def _start_file(self, folder: int) -> None:
-        """Write all that is known into a new file, which appears in the folder locked."""
+    def _start_file(self) -> None:
+        """Go on in a new file that says all that is known; it appears in the folder locked."""
+        assert self.folder is not None
         name = f"{int(time.time())}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(NEW_PREFIX + name, flags, 0o600, dir_fd=folder)
+        folder = open_private(self.folder)
         try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            data = b"".join(encode(record) for record in self.contents.records())
-            if os.write(descriptor, data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
-            os.rename(NEW_PREFIX + name, name, src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            os.unlink(NEW_PREFIX + name, dir_fd=folder)
-            os.close(descriptor)
-            raise
-        self._file, self.name, self._written = descriptor, name, len(data)
-        self._compact_at = max(_COMPACT_AFTER, 2 * len(data))
-        self._identity = _identity(descriptor)
+            descriptor = os.open(NEW_PREFIX + name, flags, 0o600, dir_fd=folder)
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                data = b"".join(encode(record) for record in self.contents.records())
+                if os.write(descriptor, data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
+                os.rename(NEW_PREFIX + name, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                os.unlink(NEW_PREFIX + name, dir_fd=folder)
+                os.close(descriptor)
+                raise
+            old_name, old_file, old_identity = self.name, self._file, self._identity
+            self._file, self.name, self._written = descriptor, name, len(data)
+            self._identity = _identity(descriptor)
+            self._torn = False
+            self._compact_at = max(_COMPACT_AFTER, 2 * len(data))
+            if old_name:
+                with contextlib.suppress(OSError):
+                    os.unlink(old_name, dir_fd=folder)
+            _close_if(old_file, old_identity)
+        finally:
+            os.close(folder)
 
     def _append(self, *record: Any, checked: bool = False) -> None:
-        if self._file < 0:
+        if self._file < 0 or self._silent:
             return
         line = encode(list(record))
         try:
             if not checked:
                 self._check_file()
+            if self._torn:  # by a full disk; what it has cost is written if there is room again
+                with contextlib.suppress(OSError):
+                    self._compact()
             written = os.write(self._file, b"\n" + line if self._torn else line)
         except OSError as error:
+            if error.errno not in _FULL:
+                self._fall_silent(error)
+            elif not self._torn:
+                log.warning("the journal of shared memory lacks records: %s", error)
             self._torn = True
-            if error.errno != errno.ENOSPC:
-                self._give_up(error)
             return
         self._torn = written < len(line)
         self._written += written
         if self._written > self._compact_at:
-            self._compact()
+            try:
+                self._compact()
+            except OSError as error:
+                self._compact_at += _COMPACT_AFTER  # not again at every record
+                log.warning("the shared memory journal stays as long as it is: %s", error)
 
     def _check_file(self) -> None:
-        """See to it that the descriptor still is of a file in the folder."""
-        found = os.fstat(self._file)
-        if (found.st_dev, found.st_ino) != self._identity:
-            # somebody closed all descriptors, and another file has this number now
-            raise OSError(errno.EBADF, "somebody closed the journal's descriptor")
-        if found.st_nlink == 0:
-            self._compact()  # somebody removed it
+        """See to it that the descriptor still is of a file in the folder.
+
+        The lock went with the descriptor: without a new file, what this living process owns would
+        be taken for a dead one's.
+        """
+        if not _is_in_place(self._file, self._identity):
+            if _identity(self._file) != self._identity:
+                self._file = -1  # by now that number may be a file of somebody else's
+                log.warning("somebody closed the journal of shared memory; it is begun anew")
+            self._compact()
 
     def _compact(self) -> None:
-        """Go on in a new file that says the same in fewer words."""
-        old_name, old_file = self.name, self._file
-        assert self.folder is not None
+        """Go on in a new file that says the same in fewer words; raises `OSError` as it was."""
         for name in list(self.contents.gone)[:-_GONE_KEPT]:
             del self.contents.gone[name]
-        try:
-            descriptor = open_private(self.folder)
-            try:
-                self._start_file(descriptor)
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(old_name, dir_fd=descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            self._compact_at += _COMPACT_AFTER  # not again at every record
-            log.warning("the shared memory journal %s stays as long as it is: %s", old_name, error)
-        if self._file != old_file:
-            os.close(old_file)
+        self._start_file()
 
-    def _give_up(self, error: OSError) -> None:
+    def _fall_silent(self, error: OSError) -> None:
+        """Write no more. The file stays locked: it is a living process's."""
+        self._silent = True
         log.warning(
             "the journal of shared memory ends here (%s): what this process leaves behind when "
             "it is killed cannot be found any more",
             error,
         )
-        self.retire()
 
 
 # -- this process's own --------------------------------------------------------------------------
@@ -450,8 +479,26 @@ def _identity(descriptor: int) -> tuple[int, int]:
     try:
         found = os.fstat(descriptor)
     except OSError:
-        return (-1, -1)
+        return _NO_FILE
     return (found.st_dev, found.st_ino)
+
+
+def _is_in_place(descriptor: int, identity: tuple[int, int]) -> bool:
+    """Say whether *descriptor* still is of the file `identity`, and that still is in a folder.
+
+    If somebody closed all descriptors, another file may have this number now.
+    """
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == identity and found.st_nlink > 0
+
+
+def _close_if(descriptor: int, identity: tuple[int, int]) -> None:
+    """Close *descriptor* if it still is of the file `identity`."""
+    if identity != _NO_FILE and _identity(descriptor) == identity:
+        os.close(descriptor)
 
 
 def _after_fork() -> None:

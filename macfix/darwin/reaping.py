@@ -19,7 +19,6 @@ from macfix.darwin.journal_index import JournalFile, JournalIndex
 from macfix.darwin.kernel_shm import unlink_segment
 from macfix.darwin.segment_label import length_with_label
 from macfix.darwin.segments import Probe, probe
-from macfix.darwin.state_dir import open_private
 
 _AT_ONCE = 64  # segments that are freed while creations wait
 _PAGES = (1, 4096, 16384)
@@ -226,11 +225,7 @@ def _gate() -> Iterator[Gate]:
         with own.mutex:
             yield own.gate
         return
-    descriptor = open_private(journal.shm_folder())
-    try:
-        gate = Gate(descriptor)
-    finally:
-        os.close(descriptor)
+    gate = Gate(journal.shm_folder())
     try:
         yield gate
     finally:

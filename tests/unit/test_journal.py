@@ -394,6 +394,114 @@ def test_a_full_disk_costs_records_not_the_program(
         segment.unlink()
 
 
+def seen_by(other: SegmentOwner) -> dict[str, str]:
+    """The states of all segments as another process sees them."""
+    states: dict[str, str] = other.do("{s.claim.key: s.state for s in segments.list_segments()}")
+    return states
+
+
+def failing_write(number: int) -> Callable[[int, bytes], int]:
+    def write(descriptor: int, data: bytes) -> int:
+        raise OSError(number, os.strerror(number))
+
+    return write
+
+
+def test_what_a_full_disk_has_cost_is_written_when_there_is_room_again(
+    key: str, monkeypatch: pytest.MonkeyPatch, owner: MakeOwner, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = SharedMemory(create=True, size=64, track=False)
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", failing_write(errno.ENOSPC))
+        made = SharedMemory(key, create=True, size=64, track=False)
+    assert_one_warning(caplog)
+    SharedMemory(key, track=False).close()
+    first.close()
+    first.unlink()
+    assert len(files()) == 1
+    assert seen_by(owner()) == {key: "live"}
+    made.close()
+    made.unlink()
+
+
+@pytest.mark.parametrize("number", [errno.EDQUOT, errno.EIO])
+def test_a_process_that_cannot_write_any_more_still_owns_what_it_wrote_down(
+    key: str,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: MakeOwner,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = SharedMemory(key, create=True, size=64, track=False)
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", failing_write(number))
+        create_and_remove(key + "2")
+    assert_one_warning(caplog)
+    other = owner()
+    assert seen_by(other) == {key: "live"}
+    assert other.do("[o.freed for o in reaping.reap()]") == []
+    made.close()
+    made.unlink()
+
+
+def test_whoever_closes_all_descriptors_still_owns_and_loses_no_lock_of_its_own(
+    key: str, owner: MakeOwner
+) -> None:
+    creator = owner()
+    creator.do(f"[create({key!r}), os.closerange(3, 64)] and None")
+    opening = "[open(f'theirs{n}', 'w') for n in range(4)]"
+    folder = str(journal.shm_folder().parent)
+    creator.do(f"[os.chdir({folder!r}), held.update(enumerate({opening}))] and None")
+    lock = "__import__('fcntl').lockf"
+    creator.do(f"[{lock}(held[n], 6) for n in range(4)] and None")  # LOCK_EX | LOCK_NB
+    creator.do(f"create({key + '2'!r})")
+    other = owner()
+    assert seen_by(other) == {key: "live", key + "2": "live"}
+    assert other.do("[o.freed for o in reaping.reap()]") == []
+    for number in range(4):
+        path = f"{folder}/theirs{number}"
+        with pytest.raises(AssertionError, match="BlockingIOError"):
+            other.do(f"{lock}(open({path!r}, 'w'), 6)")
+        assert os.stat(path).st_size == 0
+    creator.do(f"[shm_unlink(name) for name in ({key!r}, {key + '2'!r})] and None")
+
+
+def test_descriptors_that_are_not_ours_any_more_are_not_written_to_on_a_full_disk(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = SharedMemory(create=True, size=64, track=False)
+    own = journal.of_this_process()
+    theirs = os.open(tmp_path / "theirs", os.O_RDWR | os.O_CREAT)
+    os.dup2(theirs, own._file)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    taken = own._file
+    monkeypatch.setattr(own, "_start_file", full)
+    create_and_remove(key)
+    assert (tmp_path / "theirs").read_bytes() == b""
+    made.close()
+    made.unlink()
+    for descriptor in (taken, theirs):
+        os.close(descriptor)
+
+
+def test_a_gate_that_was_removed_is_the_one_that_others_find(key: str, owner: MakeOwner) -> None:
+    made = SharedMemory(key, create=True, size=64, track=False)
+    (journal.shm_folder() / "gate").unlink()
+    other = owner()
+    other.do("[setattr(journal, '_PATIENCE', 0.01), journal.join_tree()] and None")
+    own = journal.of_this_process()
+    assert own.gate is not None
+    own.gate.enter()
+    with pytest.raises(AssertionError, match="TimeoutError"):
+        other.do("journal.of_this_process().gate.closed().__enter__()")
+    own.gate.leave()
+    made.close()
+    made.unlink()
+
+
 def test_whoever_closes_all_descriptors_does_not_get_our_lines(
     key: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
