@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import mmap
+import operator
 import os
 import secrets
 import sys
@@ -29,7 +30,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from multiprocessing import resource_tracker, shared_memory
 from types import FunctionType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsIndex
 
 from macfix.darwin import journal
 from macfix.darwin.journal_index import recorded_claim
@@ -44,6 +45,7 @@ from macfix.darwin.segment_label import (
     write_note,
 )
 from macfix.darwin.segment_names import is_shortened, kernel_name
+from macfix.darwin.segments import probe
 
 ATTACH_PATIENCE = 0.5
 """Seconds that attaching waits for a creator who has not sized the segment yet."""
@@ -93,8 +95,7 @@ class SharedMemory(shared_memory.SharedMemory):
         """What `unlink` calls with the key, instead of raising, where the segment is gone."""
 
         if create:
-            _check_size(name, size)
-            self._create(name, size)
+            self._create(name, _checked_size(name, size))
             self._flags = os.O_CREAT | os.O_EXCL | os.O_RDWR  # as the standard library's says
         elif name is None:
             raise ValueError("'name' can only be None if create=True")
@@ -358,9 +359,9 @@ def _open(key: str, name: str, flags: int) -> int:
     try:
         return open_segment(name, flags)
     except FileExistsError as error:
-        claim = recorded_claim(name)
-        if claim is not None and claim.key != key:
-            raise _collision(key, claim.key, name) from None
+        other = _other_key(key, name)
+        if other is not None:
+            raise _collision(key, other, name) from None
         raise FileExistsError(
             error.errno, "there is a shared memory segment with this key already", key
         ) from None
@@ -372,6 +373,18 @@ def _open(key: str, name: str, flags: int) -> int:
         raise _clear(error, key, "cannot open it") from error
 
 
+def _other_key(key: str, name: str) -> str | None:
+    """Return which key but `key` the segment `name` has: as its creator wrote down, or labelled."""
+    claim = recorded_claim(name)
+    if claim is not None:
+        return None if claim.key == key else claim.key
+    with contextlib.suppress(OSError):
+        found = probe(name) if is_shortened(key) else None
+        if found is not None and found.label is not None and not found.label.is_of(key):
+            return found.label.key
+    return None
+
+
 def _set_length(descriptor: int, key: str, size: int) -> None:
     try:
         os.ftruncate(descriptor, length_with_label(size))
@@ -379,15 +392,20 @@ def _set_length(descriptor: int, key: str, size: int) -> None:
         raise _clear(error, key, f"cannot give it {size} bytes") from error
 
 
-def _check_size(name: str | None, size: int) -> None:
-    if not isinstance(size, int):
-        raise TypeError(f"the size of a shared memory segment is a number of bytes, not {size!r}")
-    if size <= 0:
+def _checked_size(name: str | None, size: SupportsIndex) -> int:
+    try:
+        number = operator.index(size)  # numpy's integers too, as the standard library takes them
+    except TypeError:
+        raise TypeError(
+            f"the size of a shared memory segment is a number of bytes, not {size!r}"
+        ) from None
+    if number <= 0:
         key = "" if name is None else f" {name!r}"
         raise ValueError(
-            f"the shared memory segment{key} cannot have a size of {size} bytes: "
+            f"the shared memory segment{key} cannot have a size of {number} bytes: "
             f"'size' must be a positive number different from zero"
         )
+    return number
 
 
 def _explains(length: int, size: int) -> bool:

@@ -28,6 +28,7 @@ from macfix.darwin.shared_memory import (
     undone_on_error,
 )
 from tests.support.sandbox import Sandbox
+from tests.support.segment_owners import segment_owners
 from tests.support.simulated import Simulated
 
 WORLDS = ("linux", "names=30,page=16384", "names=31,page=4096", "names=30,page=4096")
@@ -357,6 +358,22 @@ def test_two_keys_that_meet_in_one_name_are_refused_and_named(key: str, size: in
     made.unlink()
 
 
+@pytest.mark.usefixtures("one_name")
+def test_keys_that_meet_are_named_without_a_journal_too(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(journal.JOURNAL_VARIABLE, "off")
+    one, other = key + "-one", key + "-other"
+    digits = "setattr(__import__('sys').modules['macfix.darwin.segment_names'], '_digits', {})"
+    with segment_owners() as owner:
+        owner().do(f"[{digits.format('lambda key: 13 * chr(97)')}, create({one!r})] and None")
+        for create in (True, False):
+            with pytest.raises(SegmentNameCollisionError) as caught:
+                SharedMemory(other, create=create, size=100, track=False)
+            assert repr(one) in str(caught.value) and repr(other) in str(caught.value)
+        shm_unlink(one)
+
+
 def test_creating_what_there_is_already_is_said_with_the_key(key: str) -> None:
     made = SharedMemory(key, create=True, size=100, track=False)
     with pytest.raises(FileExistsError, match=f"already.*{key}"):
@@ -442,6 +459,19 @@ def test_a_size_that_cannot_be_is_refused(key: str, size: int) -> None:
     with pytest.raises(ValueError, match=f"{key}.*{size} bytes"):
         SharedMemory(key, create=True, size=size)
     assert probe(kernel_name(key)) is None
+
+
+def test_a_size_is_whatever_the_standard_library_takes_for_a_number(key: str) -> None:
+    class Integer:  # as numpy's are, which are no `int`
+        def __index__(self) -> int:
+            return 100
+
+    made = SharedMemory(key, create=True, size=Integer(), track=False)  # type: ignore[arg-type]
+    again = SharedMemory(key, track=False)
+    assert (made.size, again.size, type(made.size)) == (100, 100, int)
+    again.close()
+    made.close()
+    made.unlink()
 
 
 def test_a_size_is_a_number() -> None:
