@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from macfix import __version__
@@ -92,7 +94,20 @@ def command(words: Sequence[str], simulate: str | None) -> int:
     args.simulate = simulate and simulation_spec(simulate)
     if simulate is not None and name != "status":  # which does so in a process of its own
         start_simulation(simulate)
-    status: int = module.main(args)
+    return _told(module.main, args)
+
+
+def _told(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Call *main*, whose output anybody can read, and nobody has to."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # keys and paths may hold anything
+    try:
+        status = main(args)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains as it ends
+        return 1
     return status
 
 

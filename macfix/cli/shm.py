@@ -13,6 +13,7 @@ from macfix.darwin.journal import shm_folder
 from macfix.darwin.races import Race, recorded_races
 from macfix.darwin.reaping import Outcome, reap
 from macfix.darwin.segments import Segment, find_segments, list_segments
+from macfix.darwin.state_dir import STATE_DIR_VARIABLE
 
 from .tables import facts, table
 
@@ -61,9 +62,16 @@ def main(args: argparse.Namespace) -> int:
         "reap": _reap,
     }[args.shm_command]
     try:
+        folder = shm_folder()
+    except RuntimeError as error:
+        print(f"macfix shm: {error} Set {STATE_DIR_VARIABLE}.", file=sys.stderr)
+        return 1
+    try:
         return command(args)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        print(f"macfix shm: cannot read the journals in {shm_folder()}: {error}", file=sys.stderr)
+        print(f"macfix shm: cannot read the journals in {folder}: {error}", file=sys.stderr)
         return 1
 
 

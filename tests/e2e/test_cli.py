@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -403,3 +404,47 @@ def test_doctor_names_the_pth_file_that_activates(folder: Path) -> None:
     (packages / "macfix.pth").write_text("# nothing\n")
     done = run(folder, "doctor", PYTHONUSERBASE=str(folder))
     assert str(packages / "macfix.pth") in done.stdout
+
+
+# -- whatever reads it -----------------------------------------------------------------------------
+
+LEAVE_A_SEGMENT = """\
+import os, sys
+from macfix.darwin.shared_memory import SharedMemory
+SharedMemory(sys.argv[1], create=True, size=64, track=False)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def left_behind(nothing: Path) -> Iterator[str]:
+    """A key in letters that not every terminal has, whose segment a dead process left."""
+    key = f"日本語.{os.getpid()}.simx.hist"
+    words = [sys.executable, "-c", LEAVE_A_SEGMENT, key]
+    subprocess.run(words, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, check=False)
+    yield key
+    assert "1 segment, 64 B, freed" in run(nothing, "shm", "reap").stdout
+
+
+@pytest.mark.parametrize("words", [("ls",), ("reap", "--dry-run"), ("show", "KEY")])
+def test_a_terminal_that_lacks_letters_is_told_all_the_same(
+    nothing: Path, left_behind: str, words: tuple[str, ...]
+) -> None:
+    words = tuple(word.replace("KEY", left_behind) for word in words)
+    done = run(nothing, "shm", *words, PYTHONIOENCODING="ascii", PYTHONUTF8="1")
+    assert done.returncode == 0, done.stderr
+    assert left_behind.encode("ascii", "backslashreplace").decode() in done.stdout
+
+
+def test_whoever_reads_no_further_is_no_error(nothing: Path, left_behind: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as nobody:
+        done = subprocess.run(
+            [sys.executable, "-m", "macfix", "shm", "ls"],
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (1, "")

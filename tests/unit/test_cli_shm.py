@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,6 +197,20 @@ def test_journals_that_cannot_be_read_are_said(shell: Shell) -> None:
     for words in (("ls",), ("show", "x")):
         assert shell.run(*words) == "" and shell.code == 1
         assert str(journal.shm_folder()) in shell.err
+
+
+def test_whoever_has_no_home_is_told_what_to_do(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    for name in ("MACFIX_STATE_DIR", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for words in (("ls",), ("show", "x"), ("reap",)):
+        assert shell.run(*words) == "" and shell.code == 1
+        assert "home directory. Set MACFIX_STATE_DIR." in shell.err
 
 
 @pytest.mark.parametrize("words", [(), ("frobnicate",), ("show",), ("ls", "--yaml")])
