@@ -74,6 +74,11 @@ def shm_folder() -> Path:
     return state_dir() / "shm"
 
 
+def is_off() -> bool:
+    """Say whether the user wants no journal."""
+    return os.environ.get(JOURNAL_VARIABLE, "").strip().lower() in _OFF
+
+
 class Gate:
     """The lock between those who create or open segments and those who reap them.
 
@@ -442,7 +447,7 @@ def join_tree() -> str:
 
 
 def _open_own() -> Journal:
-    if os.environ.get(JOURNAL_VARIABLE, "").strip().lower() in _OFF:
+    if is_off():
         return Journal.none()
     tree = os.environ.get(TREE_VARIABLE)
     if not tree or not _lives(tree):

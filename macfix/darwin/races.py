@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from macfix.darwin.journal import shm_folder
+from macfix.darwin.journal import is_off, shm_folder
 from macfix.darwin.journal_format import decode, encode
 from macfix.darwin.state_dir import open_private
 
@@ -45,12 +45,13 @@ class Race:
 def note_race(key: str) -> int:
     """Count that `key` was gone when this process unlinked it; return how many it has met now.
 
-    Never raises `OSError`: where there is no journal folder, only this process counts.
+    Never raises `OSError`: where no journal is or can be kept, only this process counts.
     """
     _counted[key] = _counted.get(key, 0) + 1
     line = encode([_RACE, key, os.getpid(), time.time()])
-    with contextlib.suppress(OSError, RuntimeError):
-        _append(line)
+    if not is_off():
+        with contextlib.suppress(OSError, RuntimeError):
+            _append(line)
     count = sum(_counted.values())
     for observer in list(observers):
         observer(key, count)
