@@ -105,6 +105,28 @@ def test_a_chart_with_two_hundred_markets_opens(
     )
 
 
+@pytest.mark.skipif(ON_A_MAC, reason="how many files a Mac allows is the Mac's own business")
+@pytest.mark.parametrize(
+    ("vintage", "recipe"),
+    [(LAST_PIKER, pythons.PIKER), (FIRST_PIKER, RECIPE_2022)],
+    ids=("last piker", "first piker"),
+)
+def test_a_chart_with_two_hundred_markets_opens_where_a_segment_is_a_file(
+    vintage: Vintage, recipe: pythons.Recipe, launcher_of: MakeLauncher, tables: Tables
+) -> None:
+    """Before Python 3.13, that is."""
+    launcher = launcher_of(vintage, recipe)
+    words = [PROGRAMS / "shm_markets.py", vintage.module, "200"]
+    report = report_of(finished := launcher.run(MENDED_MAC, words))
+    assert report["opened"] and report["files"] >= 200 * 3 * 2 > LIMIT, str(finished)
+    low = launcher.run(MENDED_MAC, words, more={"MACFIX_SKIP": "shm-open-files"}, sweep=True)
+    assert low.returncode != 0 and "Too many open files" in low.stderr, str(low)
+    tables.add(
+        "200 markets, each opened and attached",
+        *(str(vintage), f"{report['files']} files", f"limit {report['found']} → {report['limit']}"),
+    )
+
+
 @pytest.mark.parametrize("vintage", [LAST_PIKER], ids=str)
 def test_the_store_finds_arrays_without_a_dev_shm(
     vintage: Vintage, launcher_of: MakeLauncher
