@@ -132,7 +132,7 @@ class JournalIndex:
             del self._files[name]
         for name in sorted(present):
             file = self._files.setdefault(name, JournalFile(name))
-            if own is not None and own.folder == self.folder and own.name == name:
+            if own is not None and own.name == name:  # by whatever path it was found
                 file.own, file.contents = True, own.contents
             try:
                 file.read_more(descriptor)

@@ -223,6 +223,19 @@ def test_looking_does_not_cost_a_process_its_own_lock(key: str, owner: MakeOwner
     creator.do(f"shm_unlink({key!r})")
 
 
+def test_looking_by_another_path_does_not_cost_it_either(
+    key: str, owner: MakeOwner, tmp_path: Path
+) -> None:
+    creator = owner()
+    creator.do(f"create({key!r})")
+    (tmp_path / "other way").symlink_to(journal.shm_folder().parent)
+    other_way = str(tmp_path / "other way")
+    creator.do(f"os.environ.update(MACFIX_STATE_DIR={other_way!r})")
+    assert creator.do("[s.state for s in segments.list_segments()]") == ["live"]
+    assert known() == [(key, "live")]
+    creator.do(f"shm_unlink({key!r})")
+
+
 def test_two_who_look_at_once_see_the_same(key: str, owner: MakeOwner) -> None:
     creator, other = owner(), owner()
     creator.do(f"create({key!r})")
