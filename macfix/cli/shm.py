@@ -64,7 +64,8 @@ def main(args: argparse.Namespace) -> int:
     try:
         folder = shm_folder()
     except RuntimeError as error:
-        print(f"macfix shm: {error} Set {STATE_DIR_VARIABLE}.", file=sys.stderr)
+        told = f"{error} Set {STATE_DIR_VARIABLE} to one."
+        print(f"macfix shm: nobody knows the folder of the journals: {told}", file=sys.stderr)
         return 1
     try:
         return command(args)

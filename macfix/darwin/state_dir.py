@@ -20,14 +20,17 @@ def state_dir() -> Path:
 
     `~/Library/Application Support/macfix` on Darwin, `$XDG_STATE_HOME/macfix` or
     `~/.local/state/macfix` elsewhere, `$MACFIX_STATE_DIR` anywhere.
+
+    Raises `RuntimeError` where nobody knows the home directory, and for a path that is relative:
+    processes, and one process at two times, would take it for different folders.
     """
     chosen = os.environ.get(STATE_DIR_VARIABLE)
     if chosen:
-        return Path(chosen)
+        return _absolute(Path(chosen), STATE_DIR_VARIABLE)
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "macfix"
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "macfix"
+        return _home() / "Library" / "Application Support" / "macfix"
+    base = Path(os.environ.get("XDG_STATE_HOME", ""))  # ignored if relative, as its standard says
+    return (base if base.is_absolute() else _home() / ".local" / "state") / "macfix"
 
 
 def open_private(folder: Path) -> int:
@@ -54,6 +57,16 @@ def open_private(folder: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _home() -> Path:
+    return _absolute(Path.home(), "HOME")
+
+
+def _absolute(path: Path, variable: str) -> Path:
+    if not path.is_absolute():
+        raise RuntimeError(f"{variable}={path} is not an absolute path.")
+    return path
 
 
 def _make_private(folder: Path, descriptor: int) -> None:

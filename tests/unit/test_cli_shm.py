@@ -210,7 +210,7 @@ def test_whoever_has_no_home_is_told_what_to_do(
         monkeypatch.delenv(name, raising=False)
     for words in (("ls",), ("show", "x"), ("reap",)):
         assert shell.run(*words) == "" and shell.code == 1
-        assert "home directory. Set MACFIX_STATE_DIR." in shell.err
+        assert "home directory. Set MACFIX_STATE_DIR" in shell.err
 
 
 @pytest.mark.parametrize("words", [(), ("frobnicate",), ("show",), ("ls", "--yaml")])

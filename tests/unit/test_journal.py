@@ -628,6 +628,24 @@ def test_where_nothing_was_ever_written_nothing_is_found() -> None:
     assert not journal.shm_folder().exists()
 
 
+@pytest.mark.parametrize("variable", ["MACFIX_STATE_DIR", "HOME"])
+def test_a_folder_that_depends_on_where_one_is_is_refused(
+    key: str,
+    variable: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("MACFIX_STATE_DIR", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "relative")
+    create_and_remove(key)
+    assert_one_warning(caplog)
+    assert f"{variable}=relative is not an absolute path" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_folder_is_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(state_dir.sys, "platform", "darwin")
@@ -636,6 +654,8 @@ def test_the_folder_is_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert state_dir.state_dir() == tmp_path / ".local" / "state" / "macfix"
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "s"))
     assert state_dir.state_dir() == tmp_path / "s" / "macfix"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    assert state_dir.state_dir() == tmp_path / ".local" / "state" / "macfix"
     monkeypatch.setenv("MACFIX_STATE_DIR", str(tmp_path / "mine"))
     assert journal.shm_folder() == tmp_path / "mine" / "shm"
 
