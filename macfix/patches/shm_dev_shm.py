@@ -20,6 +20,7 @@ Remove when:
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
@@ -31,6 +32,8 @@ from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not
 
 from ._repro import first_module
 from ._shapes import contains, function
+
+log = logging.getLogger("macfix.shm")
 
 ITERATE = "iter_dfs_from_shms"
 TARGETS = ("piker.tsp", "piker.data.history", "piker.storage.cli")
@@ -83,10 +86,14 @@ class SegmentsPath:
         self._path = PurePosixPath(*parts)
 
     def glob(self, pattern: str) -> Iterator[SegmentPath]:
-        """Yield the segments whose keys match `pattern`."""
+        """Yield the segments whose keys match `pattern`; none where no journal can be read."""
         from macfix.darwin.segments import list_segments
 
-        keys = {segment.claim.key for segment in list_segments()}
+        try:
+            keys = {segment.claim.key for segment in list_segments()}
+        except (OSError, RuntimeError) as error:
+            log.warning("no segments are found, for the journals cannot be read: %s", error)
+            return
         for key in sorted(keys):
             if fnmatchcase(key, pattern):
                 yield SegmentPath(self._path / key)
