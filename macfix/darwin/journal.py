@@ -475,7 +475,8 @@ def _lives(tree: str) -> bool:
 
 
 def _program() -> str:
-    text = " ".join(sys.argv) if getattr(sys, "argv", None) else sys.executable or "?"
+    words = getattr(sys, "argv", None) or [sys.executable or "?"]
+    text = " ".join(map(str, words))  # programs put paths and numbers there, too
     clean = text.encode(errors="replace").decode()
     return clean if len(clean) <= _PROGRAM_SHOWN else clean[: _PROGRAM_SHOWN - 1] + "…"
 

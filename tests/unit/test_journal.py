@@ -162,6 +162,17 @@ def test_the_journal_says_who_created_what(key: str, owner: MakeOwner) -> None:
     assert list_segments() == []
 
 
+def test_a_program_may_do_with_its_arguments_what_it_likes(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [Path("/bin/piker"), 7, "\udcff"])
+    made = SharedMemory(key, create=True, size=64, track=False)
+    (segment,) = list_segments()
+    assert segment.owner.program == "/bin/piker 7 ?"
+    made.close()
+    made.unlink()
+
+
 def test_folder_and_files_are_their_owners_only(key: str, owner: MakeOwner) -> None:
     creator = owner()
     creator.do(f"create({key!r})")
