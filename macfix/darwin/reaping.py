@@ -66,8 +66,10 @@ class _Round:
     def users(self, name: str) -> list[JournalFile]:
         return [file for file in self.living if name in file.contents.uses]
 
-    def created_anew(self, name: str) -> bool:
-        return any(name in file.contents.claims for file in self.living)
+    def created_anew(self, claim: Claim) -> bool:
+        """Say whether a living process has created that name since; an older claim is void."""
+        claims = (file.contents.claims.get(claim.name) for file in self.living)
+        return any(other is not None and other.created > claim.created for other in claims)
 
     def unlinked_after(self, claim: Claim) -> bool:
         files = self.living + self.dead
@@ -165,7 +167,7 @@ def _settle(
     """Free the segment of `claim`; returns what to tell, and whether the claim is settled."""
     users, owner = now.users(claim.name), file.contents.owner
     assert owner is not None
-    if now.created_anew(claim.name):
+    if now.created_anew(claim):
         return None, True
     if users:
         who = ", ".join(str(f.contents.owner.pid) for f in users if f.contents.owner is not None)

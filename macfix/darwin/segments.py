@@ -94,12 +94,12 @@ def list_segments() -> list[Segment]:
         except FileNotFoundError:
             return []
         lives = {file.name: _lives(file, folder) for file in index.files()}
-        files = [file for file in index.files() if file.contents.owner is not None]
+        files = [file for file in index.files() if file.of_this_boot()]
         living = [file for file in files if lives[file.name]]
         segments = [
             segment
-            for file, claim in _newest_claims(files, lives)
-            if (segment := _segment(file, claim, lives[file.name], living)) is not None
+            for claims in _claims_by_name(files).values()
+            if (segment := _segment(claims, lives, living)) is not None
         ]
     return sorted(segments, key=lambda segment: segment.claim.created)
 
@@ -120,35 +120,40 @@ def _lives(file: JournalFile, folder: int) -> bool:
         return False
 
 
-def _newest_claims(
-    files: Iterable[JournalFile], lives: dict[str, bool]
-) -> list[tuple[JournalFile, Claim]]:
-    """Return one claim a name: a living process's before a dead one's, a new one before an old."""
-    newest: dict[str, tuple[JournalFile, Claim]] = {}
+_Claims = list[tuple[JournalFile, Claim]]
+
+
+def _claims_by_name(files: Iterable[JournalFile]) -> dict[str, _Claims]:
+    """Return all claims: who creates a name anew does not tell its first creator."""
+    claims: dict[str, _Claims] = {}
     for file in files:
         for claim in list(file.contents.claims.values()):
-            known = newest.get(claim.name)
-            rank = (lives[file.name], claim.created)
-            if known is None or rank > (lives[known[0].name], known[1].created):
-                newest[claim.name] = (file, claim)
-    return list(newest.values())
+            claims.setdefault(claim.name, []).append((file, claim))
+    return claims
 
 
-def _segment(
-    file: JournalFile, claim: Claim, lives: bool, living: list[JournalFile]
-) -> Segment | None:
+def _owner(claims: _Claims, label: Label | None) -> tuple[JournalFile, Claim] | None:
+    """Return the claim that the segment is of: the label says so, else the newest that is made."""
+    if label is not None:
+        return next((one for one in claims if one[1].mark == label.mark), None)
+    return max(claims, key=lambda one: (one[1].name in one[0].contents.made, one[1].created))
+
+
+def _segment(claims: _Claims, lives: dict[str, bool], living: list[JournalFile]) -> Segment | None:
     try:
-        found = probe(claim.name)
+        found = probe(claims[0][1].name)
     except PermissionError:
         found = None  # somebody else's, under a name that was this user's once
-    if found is None:
+    owner = None if found is None else _owner(claims, found.label)
+    if found is None or owner is None:
         return None
+    file, claim = owner
     owners = [f.contents.owner for f in living if claim.name in f.contents.uses]
     assert file.contents.owner is not None
     return Segment(
         claim=claim,
         owner=file.contents.owner,
-        owner_lives=lives,
+        owner_lives=lives[file.name],
         tree_lives=any(_same_tree(file, other) for other in living),
         users=tuple(owner for owner in owners if owner is not None),
         probe=found,

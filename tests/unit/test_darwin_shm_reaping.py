@@ -13,6 +13,7 @@ from macfix.darwin.kernel_shm import open_segment, unlink_segment
 from macfix.darwin.reaping import reap
 from macfix.darwin.segment_label import length_with_label
 from macfix.darwin.segment_names import kernel_name
+from macfix.darwin.segments import list_segments
 from macfix.darwin.shared_memory import SharedMemory
 from tests.support.segment_owners import SegmentOwner, exists, remove, segment_owners
 
@@ -167,6 +168,20 @@ def test_a_name_that_was_created_anew_by_the_living_stays(key: str, owner: MakeO
 
 
 @pytest.mark.parametrize("size", [4, 64])
+def test_what_a_dead_process_created_anew_is_freed_while_the_first_creator_lives(
+    key: str, owner: MakeOwner, size: int
+) -> None:
+    first, second = owner(), owner()
+    first.do(f"[create({key!r}, {size}), close({key!r})] and None")
+    second.do(f"[shm_unlink({key!r}), create({key!r}, {size})] and None")
+    second.kill()
+    (segment,) = list_segments()
+    assert (segment.owner.pid, segment.state) == (second.pid, "left behind")
+    assert freed() == [key] and not exists(key)
+    assert list_segments() == []
+
+
+@pytest.mark.parametrize("size", [4, 64])
 def test_a_name_that_was_created_anew_without_macfix_stays(
     key: str, owner: MakeOwner, size: int
 ) -> None:
@@ -200,6 +215,7 @@ def test_another_segment_of_the_same_name_and_size_stays_if_it_has_a_label(
     unlink_segment(kernel_name(key))
     monkeypatch.setenv(journal.JOURNAL_VARIABLE, "off")
     other = SharedMemory(key, create=True, size=64, track=False)
+    assert list_segments() == []
     assert reap() == [] and exists(key)
     other.close()
     other.unlink()
@@ -246,6 +262,7 @@ def test_what_was_before_the_machine_started_is_gone(
     creator.kill()
     edit_records(lambda r: [*r[:-1], "another boot"] if r[0] == "journal" else r)
     assert sysctl.boot_id() != "another boot"
+    assert list_segments() == []
     assert reap() == [] and exists(key) and journals() == []
     assert remove(key)
 
