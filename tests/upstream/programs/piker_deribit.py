@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import socket
 import sys
 import threading
@@ -23,15 +22,12 @@ from typing import Any
 
 import tractor
 import trio
+from aio_ways import leave, names
 from tractor import to_asyncio
 
 PACKAGE = "piker.brokers.deribit"
 
 GOODBYE = b"goodbye"
-
-
-class Boom(Exception):  # noqa: N818  (the name that a report shows)
-    """What the trio side raises."""
 
 
 class Server:
@@ -116,33 +112,6 @@ def import_api() -> Any:
     vars(api).update(FILLS="fills", ORDER_INFO="orders", get_config=dict)
     vars(api).update(piker_sym_to_cb_sym=str)
     return api
-
-
-async def leave(way: str, outside: trio.CancelScope) -> None:
-    """Do what the way says."""
-    if way == "end":
-        return
-    if way == "error":
-        raise Boom
-    if way == "keyboard":
-        raise KeyboardInterrupt
-    if way == "sigint":
-        os.kill(os.getpid(), signal.SIGINT)
-    if way == "cancel":
-        outside.cancel()
-    if way == "timeout":
-        with trio.fail_after(0.01):
-            await trio.sleep_forever()
-    await trio.sleep_forever()
-
-
-def names(error: BaseException | None, known: frozenset[int] = frozenset()) -> list[str]:
-    """Return the names of all exceptions that hang together with this one."""
-    if error is None or id(error) in known:
-        return []
-    known |= {id(error)}
-    parts = [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
-    return [type(error).__name__, *(name for part in parts for name in names(part, known))]
 
 
 async def run_cell(api: Any, name: str) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +22,7 @@ from typing import Any
 
 import tractor
 import trio
+from aio_ways import leave, names
 from tractor import to_asyncio
 
 PATIENCE = 20.0
@@ -36,10 +36,6 @@ prefer_data_account = ['paper']
 [ib.accounts]
 paper = 'DU1'
 """
-
-
-class Boom(Exception):  # noqa: N818  (the name that a report shows)
-    """What the trio side raises."""
 
 
 def write_config(*ports: str) -> None:
@@ -124,33 +120,6 @@ PARTS: dict[str, Callable[[], Any]] = {
 
 
 # -- cells -----------------------------------------------------------------------------------------
-
-
-async def leave(way: str, outside: trio.CancelScope) -> None:
-    """Do what the way says."""
-    if way == "end":
-        return
-    if way == "error":
-        raise Boom
-    if way == "keyboard":
-        raise KeyboardInterrupt
-    if way == "sigint":
-        os.kill(os.getpid(), signal.SIGINT)
-    if way == "cancel":
-        outside.cancel()
-    if way == "timeout":
-        with trio.fail_after(0.01):
-            await trio.sleep_forever()
-    await trio.sleep_forever()
-
-
-def names(error: BaseException | None, known: frozenset[int] = frozenset()) -> list[str]:
-    """Return the names of all exceptions that hang together with this one."""
-    if error is None or id(error) in known:
-        return []
-    known |= {id(error)}
-    parts = [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
-    return [type(error).__name__, *(name for part in parts for name in names(part, known))]
 
 
 async def run_cell(name: str, port: str, silent: str) -> None:
