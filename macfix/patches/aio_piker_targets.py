@@ -9,7 +9,7 @@ Problem:
 Fix:
     A task whose target comes from piker ends like any other that was asked to: `TrioTaskExited`
     still runs its clean-up, and goes no further. Its own errors do, also when they are grouped with
-    it.
+    it, and without it as their cause or context.
 
 Repro:
     A channel to a target that piker defines, left by the plain end of its block.
@@ -54,6 +54,7 @@ def _install(module: ModuleType, changes: Changes) -> None:
             return await awaitable
         except BaseException as error:
             own = _without(error, module.TrioTaskExited)
+            _forget_below(own, module.TrioTaskExited)
             if own is error:
                 raise
         if own is not None:
@@ -81,6 +82,38 @@ def _without(error: BaseException, kind: type[BaseException]) -> BaseException |
     split = getattr(error, "split", None)  # a group's
     rest: BaseException | None = split(kind)[1] if split else error
     return rest
+
+
+def _forget_below(error: BaseException | None, kind: type[BaseException]) -> None:
+    """Take errors of `kind` out of the causes and contexts of `error`; what they had stays."""
+    pending: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while pending:
+        error = pending.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        cause, context = error.__cause__, error.__context__
+        own_cause, own_context = _first_own(cause, kind), _first_own(context, kind)
+        if own_cause is not cause:
+            suppresses = error.__suppress_context__
+            error.__cause__ = own_cause
+            error.__suppress_context__ = suppresses and own_cause is not None
+        if own_context is not context:
+            error.__context__ = own_context
+        pending += [own_cause, own_context, *getattr(error, "exceptions", ())]
+
+
+def _first_own(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
+    """Return the first in the chain of `error` that is more than errors of `kind`, without them."""
+    passed: list[BaseException] = []
+    while error is not None and error not in passed:
+        own = _without(error, kind)
+        if own is not None:
+            return own
+        passed.append(error)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _repro() -> None:
