@@ -7,6 +7,7 @@ out of each, and what comes out where upstream is not mended.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,9 @@ MORE_CELLS = (
 SIGNALS = frozenset({"TrioTaskExited", "TrioCancelled"})
 """What upstream raises in asyncio tasks."""
 
+FOREIGN = SIGNALS | {"NoRuntime", "CancelledError"}
+"""What a program that was interrupted must not end with."""
+
 Tree = Mapping[str, Any]
 Line = Mapping[str, Any]
 
@@ -77,9 +81,11 @@ class Grid:
         left = list(self.cells)
         while left:
             finished, found = self._run(launcher, world, more, left)
+            ends = {line["end of"][0]: line for line in found if len(line.get("end of", ())) == 1}
             for line in found:
                 if "cell" in line:
-                    lines.setdefault(line["cell"], line)
+                    end = {"program": ends.get(line["cell"], {}).get("raised")}
+                    lines.setdefault(line["cell"], {**line, **end})
             if left[0] not in lines and not lines.keys() & set(left):
                 lines[left[0]] = {"cell": left[0], "dead": True, "hung": True, "why": str(finished)}
             left = [cell for cell in left if cell not in lines]
@@ -190,8 +196,9 @@ def _wrong(expected: Expected, line: Line) -> Iterator[str]:
             yield f"clean-up not complete: {line['uncleaned']}"
         if line.get("running"):
             yield "tasks are left running"
-    if len(line.get("warnings", [])) != expected.refuses:
-        yield f"warnings: {line.get('warnings')}"
+    said = line.get("warnings", [])
+    if len(said) != expected.refuses or not all(_tells(text, expected) for text in said):
+        yield f"warnings: {said}"
     if (told[0] if told else None) not in expected.told:
         yield f"the target was told {told}"
     if (tree["is"] if tree else None) not in expected.raised:
@@ -200,6 +207,15 @@ def _wrong(expected: Expected, line: Line) -> Iterator[str]:
         yield f"the trio side sees {sorted(names - expected.mentioned)}: {tree}"
     if expected.way in ("crash", "both") and "AioBoom" not in names:
         yield "asyncio's own error is lost"
+    if foreign := FOREIGN.intersection(names_in(line.get("program"))):
+        yield f"the program ends with {sorted(foreign)}: {line['program']}"
+
+
+def _tells(warning: str, expected: Expected) -> bool:
+    """Say whether a warning names the task, its target and the place where it is stuck."""
+    named = re.match(r"Task-\d+, the asyncio task of aio_cells\.(by_\w+), did not end", warning)
+    stuck = re.search(rf'File ".*aio_cells\.py", line \d+, in {expected.state}\n', warning)
+    return bool(named and stuck)
 
 
 def names_in(tree: Tree | None) -> Iterator[str]:
