@@ -72,6 +72,25 @@ def test_a_debugger_in_the_clean_up_is_no_refusal(
     assert stops == 1 if debugger == "plain" else stops >= 2, said
 
 
+@pytest.mark.skipif(ON_A_MAC, reason="macfix is active on a Mac")
+@pytest.mark.parametrize("vintage", TRACTORS if FULL else ["HEAD"])
+@pytest.mark.parametrize("kind", ["error", "crash", "pause", "breakpoint"])
+def test_debug_mode_stops_as_often_as_without_macfix(
+    kind: str, vintage: str, launcher_for: LauncherFor
+) -> None:
+    launcher = launcher_for(TRACTORS[vintage])
+    command = [launcher.python, "-W", "ignore", PROGRAMS / "aio_debug_stops.py", kind]
+    variables = {"MACFIX_AIO_GRACE": str(GRACE), "TERM": "dumb"}
+    plain, _ = go_on_at_every_prompt(command, launcher.environment(PLAIN_LINUX, variables))
+    stops, said = go_on_at_every_prompt(
+        command, launcher.environment(MENDED, {**variables, **VARIABLES})
+    )
+    assert stops == plain > 0, said
+    assert said.count("cleaned up") >= 1, said
+    assert "MacfixWarning" not in said, said
+    assert "ended" in said, said
+
+
 def go_on_at_every_prompt(command: list[str | Path], env: dict[str, str]) -> tuple[int, str]:
     """Run a program in a terminal; let it go on, after a while, whenever a debugger asks.
 
