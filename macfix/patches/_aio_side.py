@@ -49,7 +49,8 @@ class AsyncioSide:
 
     async def _run(self, awaitable: Awaitable[Any]) -> Any:
         __tracebackhide__ = True
-        self._steps = awaitable if inspect.iscoroutine(awaitable) else awaitable.__await__()
+        # `await` takes more than has these methods: iterators, generators of the old kind
+        self._steps = awaitable if inspect.iscoroutine(awaitable) else _awaiting(awaitable)
         try:
             return await self
         except BaseException as error:
@@ -160,6 +161,10 @@ class AsyncioSide:
         task: Any = self.task
         task.uncancel()  # it is not being cancelled: it is being told something
         return _as_cancellation(self._message) if self._in_group else self._message
+
+
+async def _awaiting(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def _is_about_to_step(task: asyncio.Task[Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import types
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -336,6 +337,53 @@ def test_what_is_awaitable_but_no_coroutine_is_run_too() -> None:
         return asyncio.get_running_loop().create_future()
 
     assert play(future) == ([], None)
+
+
+class Turning:
+    """An awaitable with the least that `await` takes: an iterator that only iterates."""
+
+    def __init__(self, turns: int) -> None:
+        self.left = turns
+
+    def __await__(self) -> Turning:
+        return self
+
+    def __iter__(self) -> Turning:
+        return self
+
+    def __next__(self) -> None:
+        if not self.left:
+            raise StopIteration("turned")
+        self.left -= 1
+
+
+@types.coroutine
+def old_coroutine(play: Play) -> Any:
+    try:
+        yield from asyncio.sleep(3600).__await__()
+    except BaseException as error:
+        play.note(error)
+        raise
+    finally:
+        yield from turn(3).__await__()
+        play.note("cleaned")
+
+
+def test_an_awaitable_that_only_iterates_is_run_to_its_result() -> None:
+    async def main() -> Any:
+        return await Play(lambda play: Turning(3)).end()
+
+    assert asyncio.run(main()) == "turned"
+
+
+def test_an_awaitable_that_only_iterates_can_be_stopped() -> None:
+    assert play(lambda play: Turning(1_000_000)) == ([], None)
+
+
+def test_a_coroutine_of_the_old_kind_is_told_and_cleans_up() -> None:
+    assert play(old_coroutine) == (["CancelledError", "cleaned"], None)
+    message = ToldError()
+    assert play(old_coroutine, message) == (["ToldError", "cleaned"], message)
 
 
 # -- targets ---------------------------------------------------------------------------------------
