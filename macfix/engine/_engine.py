@@ -146,11 +146,6 @@ class Engine:
             return None
 
     def _verdicts(self, source: Source, patches: list[Patch | Deferred]) -> dict[str, Verdict]:
-        try:
-            source.tree  # noqa: B018  (parsed here once, for all patches)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            verdict = unknown(f"its source does not parse on this Python: {error}")
-            return {patch.name: verdict for patch in patches}
         verdicts: dict[str, Verdict] = {}
         for listed in patches:
             patch = self._load(listed, source.module)
@@ -160,8 +155,13 @@ class Engine:
                 verdict = patch.needed(source)
                 if not isinstance(verdict, Verdict):
                     raise TypeError(f"needed() gave {verdict!r}, not a Verdict")
+                if verdict.state == "needed":
+                    source.tree  # noqa: B018  (it may have looked at a part of it only)
                 verdicts[patch.name] = verdict
             except Exception as error:
+                problem = _unparsable(source)
+                if problem is not None:
+                    return {patch.name: unknown(problem) for patch in patches}
                 self._fail(patch, source.module, "needed() raised", error)
         return verdicts
 
@@ -298,6 +298,14 @@ class Engine:
     def _enter(self, entry: Entry) -> None:
         self.ledger.record(entry)
         self.patches.observe(entry)
+
+
+def _unparsable(source: Source) -> str | None:
+    try:
+        source.tree  # noqa: B018
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return f"its source does not parse on this Python: {error}"
+    return None
 
 
 def _rewritten_tree(source: Source, patches: list[Patch]) -> ast.Module:

@@ -7,7 +7,10 @@ breaks never count, annotations and names do.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+
+from macfix.engine import Source
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -45,6 +48,35 @@ def function(tree: ast.AST, qualname: str) -> Function | None:
     """Return the function or method `qualname`, or None."""
     found = definition(tree, qualname)
     return None if isinstance(found, ast.ClassDef) else found
+
+
+def method_in(source: Source, qualname: str) -> Function | None:
+    """Return `function(source.tree, qualname)` of a method, without its decorators.
+
+    Where the text leaves no doubt about where the method lies, that part alone is parsed, which
+    is a fraction of the work in a large module. A part that is cut off in the wrong place, in the
+    middle of a string for instance, does not parse; then the whole is.
+    """
+    owner, name = qualname.split(".")
+    return _parsed_alone(source.text, owner, name) or function(source.tree, qualname)
+
+
+def _parsed_alone(text: str, owner: str, name: str) -> Function | None:
+    classes = re.findall(rf"^class {owner}\b", text, re.MULTILINE)
+    methods = list(re.finditer(rf"^    (?:async )?def {name}\b", text, re.MULTILINE))
+    if len(classes) != 1 or len(methods) != 1:
+        return None
+    start = methods[0].start()
+    above = text.rfind(f"\nclass {owner}", 0, start)
+    if above < 0 or re.search(r"^[A-Za-z_@]", text[above + 2 : start], re.MULTILINE):
+        return None  # it is not, or may not be, in that class
+    end = re.compile(r"^ {0,4}[^\s#)\]}]", re.MULTILINE).search(text, methods[0].end())
+    part = text[start : end and end.start()]
+    try:
+        alone = ast.parse("\n" * (text.count("\n", 0, start) - 1) + f"class {owner}:\n{part}")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return function(alone, f"{owner}.{name}")
 
 
 def calls(node: ast.AST, name: str) -> list[ast.Call]:
