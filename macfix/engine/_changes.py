@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ._errors import describe
+
 _ABSENT: Any = object()
 
 
@@ -56,7 +58,7 @@ class Changes:
             try:
                 problem = self._undo.pop()()
             except Exception as error:
-                problem = f"undoing a change raised {type(error).__name__}: {error}"
+                problem = f"undoing a change raised {describe(error)}"
             if problem:
                 left.append(problem)
         return left

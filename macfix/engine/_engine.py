@@ -7,7 +7,7 @@ from zipimport import zipimporter
 
 from ._cache import Cache, Record, default_folder, key_of
 from ._changes import Changes
-from ._errors import PatchFailedError, warn
+from ._errors import PatchFailedError, describe, warn
 from ._fingerprint import fingerprint
 from ._ledger import Entry, Ledger, Problem, State
 from ._patch import Patch, Verdict, unknown
@@ -158,7 +158,9 @@ class Engine:
                 if verdict.state == "needed":
                     source.tree  # noqa: B018  (it may have looked at a part of it only)
                 verdicts[patch.name] = verdict
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 problem = _unparsable(source)
                 if problem is not None:
                     return {patch.name: unknown(problem) for patch in patches}
@@ -176,7 +178,9 @@ class Engine:
             try:
                 plan.code = compile_for(loader, _rewritten_tree(source, [*done, patch]), source)
                 done.append(patch)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 plan.failed.add(patch.name)
                 self._fail(patch, source.module, "rewrite() raised", error)
         plan.rewritten = done
@@ -193,10 +197,28 @@ class Engine:
 
     # -- doing it ------------------------------------------------------------------------------
 
-    def before_execution(self, target: str) -> None:
-        """Forget what was installed into an earlier execution of *target* (a reload)."""
-        for changes in self._changes.pop(target, {}).values():
+    def before_execution(self, target: str) -> list[str]:
+        """Undo what was installed into an earlier execution of *target* (a reload).
+
+        Returns:
+            The names of the patches that are undone.
+        """
+        installed = self._changes.pop(target, {})
+        for changes in installed.values():
             changes.revert()
+        return list(installed)
+
+    def execution_failed(self, target: str, undone: list[str], error: BaseException) -> None:
+        """Enter in the ledger that a reload of *target* raised *error*, and what it lost by that.
+
+        Args:
+            target: the module, which stays as far as it came.
+            undone: the patches that were installed into its earlier execution.
+            error: what its execution raised.
+        """
+        reason = f"it was undone for a reload, which raised {describe(error)}"
+        for name in undone:
+            self._enter(Entry(name, target, State.FAILED, reason))
 
     def after_execution(self, plan: Plan, target: str, module: ModuleType) -> None:
         """Install what the plan wants into *module*, which has just executed."""
@@ -214,7 +236,10 @@ class Engine:
         changes = Changes()
         try:
             patch.install(module, changes)
-        except Exception as error:
+        except KeyboardInterrupt:
+            changes.revert()
+            raise
+        except BaseException as error:
             changes.revert()
             plan.failed.add(patch.name)
             self._fail(patch, target, "install() raised", error)
@@ -235,12 +260,14 @@ class Engine:
 
     # -- the ledger ----------------------------------------------------------------------------
 
-    def mark_late(self, imported: Iterable[str]) -> list[str]:
+    def mark_late(
+        self, imported: Iterable[str], why: str = "it was imported before macfix was activated"
+    ) -> list[str]:
         """Enter the targets that are in *imported* already; they stay as they are."""
         late = []
+        reason = f"{why}, and is left as it is"
         for target in imported:
             for patch in self.applicable(target):
-                reason = "it was imported before macfix was activated, and is left as it is"
                 self._enter(Entry(patch.name, target, State.LATE, reason))
                 late.append(target)
         return list(dict.fromkeys(late))
@@ -282,11 +309,11 @@ class Engine:
         else:
             self._enter(Entry(patch.name, target, State.NOT_NEEDED, verdict.reason))
 
-    def _fail(self, patch: Patch | Deferred, target: str, what: str, error: Exception) -> None:
+    def _fail(self, patch: Patch | Deferred, target: str, what: str, error: BaseException) -> None:
         import traceback
 
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        reason = f"{what}: {type(error).__name__}: {error}"
+        reason = f"{what}: {describe(error)}"
         self._enter(Entry(patch.name, target, State.FAILED, reason, text))
         if self.config.strict:
             raise PatchFailedError(f"{target}: patch {patch.name}: {reason}") from error

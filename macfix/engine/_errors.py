@@ -19,6 +19,15 @@ class MacfixWarning(UserWarning):
     """Something could not be mended; the program goes on as it would without macfix."""
 
 
+def describe(error: BaseException) -> str:
+    """The type and the text of *error*, also where its ``__str__`` raises."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "<its text cannot be had>"
+    return f"{type(error).__name__}: {text}"
+
+
 def warn(message: str) -> None:
     """Issue *message* once as a :class:`MacfixWarning`, never as an exception.
 

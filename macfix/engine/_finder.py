@@ -66,11 +66,13 @@ class Finder:
         if self._engine is None:
             # No lock is held while plugins are imported: a plugin that another thread is
             # importing could never finish. Of two engines built at once the first one counts.
+            before = set(sys.modules)
             with SafeImports():
                 engine = self._make_engine()
             if self._engine is None:
                 self._engine = engine
                 self._watched.update(engine.targets())
+                _report_early(engine, before)
         return self._engine
 
     def _load_or_give_up(self) -> Engine | None:
@@ -109,6 +111,19 @@ class Finder:
 
     def __repr__(self) -> str:
         return f"<macfix finder of {len(self._watched)} targets>"
+
+
+def _report_early(engine: Engine, before: set[str]) -> None:
+    """Enter in the ledger the targets that plugins imported before all patches were known."""
+    early = [target for target in engine.targets() if target in sys.modules.keys() - before]
+    late = engine.mark_late(early, "a plugin imported it before all patches were known")
+    if late:
+        from ._errors import warn
+
+        warn(
+            f"{', '.join(late)} imported by a plugin before all patches were known, and left as "
+            f"they are: a plugin must not import a target at its top"
+        )
 
 
 def _find_behind(

@@ -33,13 +33,14 @@ class Loader:
     def exec_module(self, module: ModuleType) -> None:
         self._step_aside(module)
         plan = self._plan()
-        self._engine.before_execution(self._spec.name)
+        undone = self._engine.before_execution(self._spec.name)
         try:
             if plan.code is None:
                 self._inner.exec_module(module)
             else:
                 _call_with_frames_removed(exec, plan.code, module.__dict__)
         except BaseException as error:
+            self._engine.execution_failed(self._spec.name, undone, error)
             # upstream's traceback, as it would be without macfix: drop the frame of this function
             # (from Python 3.11 on a re-raise takes the traceback from the exception)
             if error.__traceback__ is not None:

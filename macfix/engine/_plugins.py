@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
 import pluggy
 
 from . import _hookspecs
 from ._config import Config
+from ._errors import describe
 from ._ledger import Entry, Problem
 from ._patch import Patch
 from ._patch_set import PatchSet, plugin_name
@@ -73,15 +74,34 @@ def load_others(
     manager.add_hookspecs(_hookspecs)
     for name in config.block:
         manager.set_blocked(name)
-    for point in _points(config, modules, known):
-        if not (manager.is_blocked(point.name) or manager.has_plugin(point.name)):
-            try:
-                manager.register(point.load(), name=point.name)
-            except Exception as error:
-                found.problems.append(_problem(point.name, "the plugin cannot be loaded", error))
+    for point in _points(config, modules, known, found):
+        if not manager.is_blocked(point.name):
+            _register(manager, point, found)
     _collect(manager, found)
     found.observe = lambda entry: _tell_outcome(manager, entry, found)
     return manager
+
+
+def _register(manager: pluggy.PluginManager, point: EntryPoint, found: PatchSet) -> None:
+    """Load the plugin that *point* names, whatever it raises: a plugin must not end the program."""
+    try:
+        manager.register(point.load(), name=point.name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        found.problems.append(_problem(point.name, "the plugin cannot be loaded", error))
+    else:
+        _report_unknown_hooks(manager, point.name, found)
+
+
+def _report_unknown_hooks(manager: pluggy.PluginManager, name: str, found: PatchSet) -> None:
+    """Say which implementations of *name* are for no hook: most likely a slip of the pen."""
+    plugin = manager.get_plugin(name)
+    for caller in manager.get_hookcallers(plugin) or () if plugin is not None else ():
+        impls = [impl for impl in caller.get_hookimpls() if impl.plugin is plugin]
+        if not caller.has_spec() and not all(impl.optionalhook for impl in impls):
+            message = f"macfix has no hook {caller.name!r}; that implementation is never called"
+            found.problems.append(Problem(name, message))
 
 
 def _tell_outcome(manager: pluggy.PluginManager, entry: Entry, found: PatchSet) -> None:
@@ -89,41 +109,71 @@ def _tell_outcome(manager: pluggy.PluginManager, entry: Entry, found: PatchSet) 
     for call, plugin in _calls(manager, "macfix_outcome"):
         try:
             call(entry=entry)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             found.problems.append(_problem(plugin, "macfix_outcome raised", error))
 
 
-def _points(config: Config, modules: list[str], known: Collection[str]) -> Iterator[EntryPoint]:
+def _points(
+    config: Config, modules: list[str], known: Collection[str], found: PatchSet
+) -> Iterator[EntryPoint]:
     """The built-in plugins first (others may look at what they mend), then all others."""
-    installed = _installed()
+    installed = _installed(found)
     for module in modules:
         point = installed.pop(module, None)
         yield point or EntryPoint(plugin_name(module), module, GROUP)
+    taken = {plugin_name(module): module for module in (*modules, *known)}
     for point in installed.values():
-        if point.value not in known and config.allows(point.name):
-            yield point
+        if point.value in known or not config.allows(point.name):
+            continue
+        if point.name in taken:
+            message = (
+                f"{point.value} goes by the name of another plugin, {taken[point.name]}; ignored"
+            )
+            found.problems.append(Problem(point.name, message))
+            continue
+        taken[point.name] = point.value
+        yield point
 
 
-def _installed() -> dict[str, EntryPoint]:
+def _installed(found: PatchSet) -> dict[str, EntryPoint]:
     """The entry points of the group, by module; of two versions of a distribution the first one.
 
-    Looked for on the safe path only: the current directory may have metadata in it, too.
+    Looked for on the safe path only: the current directory may have metadata in it, too. Entry
+    points that cannot be read cost that distribution only.
     """
     seen: set[str] = set()
     points: dict[str, EntryPoint] = {}
     for distribution in distributions(path=safe_path()):
-        name = distribution.metadata["Name"] or ""
-        if name not in seen:
+        name = _name_of(distribution)
+        if name in seen:
+            continue
+        if name:
             seen.add(name)
+        try:
             points.update({p.value: p for p in distribution.entry_points if p.group == GROUP})
+        except Exception as error:
+            where = str(getattr(distribution, "_path", name))
+            found.problems.append(_problem(where, "its entry points cannot be read", error))
     return points
+
+
+def _name_of(distribution: Distribution) -> str:
+    """The name of *distribution*, or "" if it tells none that can be read."""
+    try:
+        return distribution.metadata["Name"] or ""
+    except Exception:
+        return ""
 
 
 def _collect(manager: pluggy.PluginManager, found: PatchSet) -> None:
     for call, plugin in _calls(manager, "macfix_patches"):
         try:
             patches = list(call())
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             found.problems.append(_problem(plugin, "macfix_patches raised", error))
             continue
         for patch in patches:
@@ -167,4 +217,4 @@ def _first_of(subset: Callable[..., list[Any]]) -> Callable[..., Any]:
 
 def _problem(plugin: str, what: str, error: BaseException) -> Problem:
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return Problem(plugin, f"{what}: {type(error).__name__}: {error}", text)
+    return Problem(plugin, f"{what}: {describe(error)}", text)

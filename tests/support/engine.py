@@ -78,7 +78,7 @@ def make_plugin(patches: Iterable[object] | Callable[[], object], **hooks: Any) 
 
 def without_installed_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the engine see no installed plugin, macfix's own included."""
-    monkeypatch.setattr("macfix.engine._plugins._installed", dict)
+    monkeypatch.setattr("macfix.engine._plugins._installed", lambda found: {})
 
 
 class World:

@@ -204,6 +204,19 @@ def test_a_plugin_that_imports_a_target_does_not_execute_it_twice(folder: Path) 
     assert run(folder, program, **FORCED) == ["executing tractor", "42 tractor"]
 
 
+def test_a_target_that_a_plugin_imports_is_late_and_said_to_be(folder: Path) -> None:
+    (folder / "the_plugin.py").write_text(PLUGIN + "\nimport tractor.thing\n")
+    program = """
+    import macfix
+    macfix.activate()
+    import tractor.thing
+    print(tractor.thing.answer, [str(e.state) for e in macfix.status().entries if e.patch == "p"])
+    """
+    lines = run(folder, program, **FORCED)
+    assert lines[0] == "1 ['target already imported']"
+    assert sum("tractor.thing imported by a plugin before" in line for line in lines) == 1
+
+
 def test_status_is_plain_data_too(folder: Path) -> None:
     program = """
     import json, macfix

@@ -247,6 +247,22 @@ def test_reloading_mends_again_and_does_not_wrap_twice(world: World) -> None:
     assert module.f() == 1
 
 
+def test_a_reload_that_fails_is_not_said_to_be_mended(world: World) -> None:
+    file = world.write(MOD, "answer = 1\n")
+    engine = world.mend(make_patch())
+    module = world.load()
+    file.write_text("1 / 0  # and not the same size\n")
+    with pytest.raises(ZeroDivisionError):
+        importlib.reload(module)
+    entry = engine.ledger.get("some-patch", MOD)
+    assert entry is not None
+    assert (module.answer, entry.state) == (1, State.FAILED)
+    assert "reload, which raised ZeroDivisionError" in entry.reason
+    file.write_text("answer = 2\n")
+    assert importlib.reload(module).answer == 42
+    assert str(engine.ledger.get("some-patch", MOD).state) == "applied"  # type: ignore[union-attr]
+
+
 def test_threads_that_import_at_once_get_one_mended_module(world: World) -> None:
     world.write(MOD, "import time\ntime.sleep(0.05)\nanswer = 1")
     installs: list[int] = []
@@ -331,6 +347,48 @@ def test_a_patch_that_raises_costs_only_itself(world: World, act: str) -> None:
     assert entry.state is State.FAILED
     assert "explode" in (entry.traceback or "")
     assert states(engine)[f"good@{MOD}"] == "applied"
+
+
+@pytest.mark.parametrize("act", ["needed", "rewrite", "install"])
+@pytest.mark.parametrize("error", [SystemExit(3), BaseException("base")], ids=repr)
+def test_a_patch_that_wants_to_end_the_program_costs_only_itself(
+    world: World, act: str, error: BaseException
+) -> None:
+    world.write(MOD, "answer = 1")
+
+    def broken(*_: object) -> Any:
+        raise error
+
+    engine = world.mend(make_patch("broken", **{act: broken}), make_patch("sound"))
+    with pytest.warns(MacfixWarning, match=f"{type(error).__name__}: {error}"):
+        assert world.load().answer == 42
+    assert engine.ledger.get("broken", MOD).state is State.FAILED  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("act", ["needed", "rewrite", "install"])
+def test_an_interrupt_inside_a_patch_is_the_users(world: World, act: str) -> None:
+    world.write(MOD, "answer = 1")
+
+    def interrupted(*_: object) -> Any:
+        raise KeyboardInterrupt
+
+    world.mend(make_patch(**{act: interrupted}))
+    with pytest.raises(KeyboardInterrupt):
+        world.load()
+
+
+def test_an_error_without_a_text_costs_no_more_than_another_one(world: World) -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text today")
+
+    def broken(source: object) -> Any:
+        raise MuteError
+
+    world.write(MOD, "answer = 1")
+    world.mend(make_patch("broken", needed=broken), make_patch("sound"))
+    with pytest.warns(MacfixWarning, match="MuteError: <its text cannot be had>"):
+        assert world.load().answer == 42
 
 
 @pytest.mark.parametrize("act", ["needed", "rewrite", "install"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from macfix import MacfixWarning, Patch
+from macfix import Entry, MacfixWarning, Patch, State
 from macfix.engine import Config, PatchDefinitionError, PatchFailedError, load_patches
 from tests.support.engine import (
     ROOT,
@@ -56,6 +56,43 @@ def test_a_plugin_that_cannot_be_imported_is_a_problem_and_no_more() -> None:
     found = load_patches(Config(), ["no_such_plugin", make_plugin([make_patch()])])
     assert [patch.name for patch in found.patches()] == ["some-patch"]
     assert [problem.where for problem in found.problems] == ["no-such-plugin"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), BaseException("base")], ids=repr)
+@pytest.mark.parametrize("place", ["import", "macfix_patches", "macfix_outcome"])
+def test_a_plugin_cannot_end_the_program(
+    world: World, tmp_path: Path, place: str, error: BaseException
+) -> None:
+    def broken() -> Any:
+        raise error
+
+    def macfix_outcome(entry: Any) -> None:
+        raise error
+
+    name = make_plugin(
+        broken if place == "macfix_patches" else [],
+        **({"macfix_outcome": macfix_outcome} if place == "macfix_outcome" else {}),
+    )
+    if place == "import":
+        name = "fake_macfix_plugin_in_a_file"
+        (tmp_path / f"{name}.py").write_text(f"raise {error!r}")
+    found = load_patches(Config(), [name, make_plugin([make_patch()])])
+    found.observe(Entry("some-patch", MOD, State.PENDING, "not imported yet"))
+    assert [patch.name for patch in found.patches()] == ["some-patch"]
+    (problem,) = found.problems
+    assert problem.where == name.replace("_", "-")
+    assert f"{type(error).__name__}: {error}" in problem.message
+
+
+def test_a_hook_that_macfix_does_not_have_is_pointed_out() -> None:
+    def macfix_patchez() -> list[Patch]:
+        return []
+
+    name = make_plugin([make_patch()], macfix_patchez=macfix_patchez)
+    found = load_patches(Config(), [name])
+    assert [patch.name for patch in found.patches()] == ["some-patch"]
+    (problem,) = found.problems
+    assert "no hook 'macfix_patchez'" in problem.message
 
 
 def test_strict_makes_a_broken_plugin_an_error() -> None:
@@ -191,6 +228,79 @@ def test_a_third_partys_plugin_is_installed_and_its_patch_applied(tmp_path: Path
         timeout=60,
     )
     assert done.stdout.splitlines() == ["42", "['applied']"], done.stderr
+
+
+class Site:
+    """A folder with distributions that contribute plugins, and no other one on the path."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        monkeypatch.undo()  # installed plugins are what these tests are about
+        monkeypatch.setattr("macfix.engine._plugins.safe_path", lambda: [str(folder)])
+
+    def add(self, name: str, entry_points: bytes, metadata: bytes | None = None) -> None:
+        """Lay out what is left of an installed distribution."""
+        place = self.folder / f"{name}-1.dist-info"
+        place.mkdir()
+        (place / "entry_points.txt").write_bytes(entry_points)
+        (place / "METADATA").write_bytes(
+            f"Name: {name}\n".encode() if metadata is None else metadata
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    yield Site(tmp_path, monkeypatch)
+    for name in [name for name in sys.modules if name.startswith("fake_macfix_plugin")]:
+        del sys.modules[name]
+
+
+def entry_point(name: str, module: str) -> bytes:
+    return f"[macfix]\n{name} = {module}\n".encode()
+
+
+@pytest.mark.parametrize("broken", [b"[macfix]\nno value\n", b"[macfix]\nb = \xff\xfe\n"])
+def test_entry_points_that_cannot_be_read_cost_their_distribution_only(
+    site: Site, broken: bytes
+) -> None:
+    site.add("a-broken", broken)
+    site.add("b-sound", entry_point("sound", make_plugin([make_patch()])))
+    found = load_patches(Config())
+    assert [patch.name for patch in found.patches()] == ["some-patch"]
+    (problem,) = found.problems
+    assert "a-broken-1.dist-info" in problem.where
+    assert "entry points cannot be read" in problem.message
+
+
+def test_a_distribution_whose_metadata_cannot_be_read_may_have_plugins(site: Site) -> None:
+    """Somebody else's old package is no reason for a warning, nor to lose a plugin."""
+    site.add("a-odd", b"", b"Name: \xff\n")
+    site.add("b-odd", entry_point("first", make_plugin([make_patch("first")])), b"Name: \xff\n")
+    site.add("c-odd", entry_point("second", make_plugin([make_patch("second")])), b"")
+    site.add("d-odd", entry_point("third", make_plugin([make_patch("third")])), b"")
+    found = load_patches(Config())
+    assert sorted(patch.name for patch in found.patches()) == ["first", "second", "third"]
+    assert found.problems == []
+
+
+@pytest.mark.parametrize("known", [(), ("macfix.patches.uds_backlog",)], ids=["loaded", "known"])
+def test_a_plugin_by_the_name_of_another_one_is_refused_aloud(
+    site: Site, known: tuple[str, ...]
+) -> None:
+    from macfix.engine._patch_set import PatchSet
+    from macfix.engine._plugins import load_others
+
+    first, second = make_plugin([make_patch("first")]), make_plugin([make_patch("second")])
+    site.add("a", entry_point("same", first) + f"uds-backlog = {second}\n".encode())
+    site.add("b", entry_point("same", make_plugin([make_patch("third")])))
+    found = PatchSet()
+    modules = [] if known else ["macfix.patches.uds_backlog"]
+    load_others(Config(), modules, known, found)
+    names = {patch.name for patch in found.patches()} - {"uds-backlog"}
+    assert len(names) == 1
+    assert names < {"first", "third"}
+    assert sorted(problem.where for problem in found.problems) == ["same", "uds-backlog"]
+    assert all("the name of another plugin" in problem.message for problem in found.problems)
 
 
 def test_the_entry_points_of_the_distribution_are_the_built_in_patches() -> None:
