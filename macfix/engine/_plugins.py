@@ -162,7 +162,8 @@ def _installed(found: PatchSet) -> dict[str, EntryPoint]:
 def _name_of(distribution: Distribution) -> str:
     """The name of *distribution*, or "" if it tells none that can be read."""
     try:
-        return distribution.metadata["Name"] or ""
+        names: list[str] = distribution.metadata.get_all("Name") or [""]
+        return names[0]
     except Exception:
         return ""
 
