@@ -21,6 +21,9 @@ BASE = Path("/tmp")  # short, local, on every Mac, and cleared when it starts
 
 PRIVATE = 0o700
 
+ATTEMPTS = 10
+"""How often the folder is made anew when somebody, who may, removes it in between."""
+
 
 def runtime_dir(
     appname: str = "tractor",
@@ -31,7 +34,7 @@ def runtime_dir(
     """Return the folder `<base>/<appname>-<uid>[/<subdir>]`, creating what is missing of it.
 
     Every folder below `base` (by default `BASE`) belongs to this user and is open to nobody else
-    (mode 0700) when this returns, whoever else was creating it at the same time.
+    (mode 0700) when this returns, whoever else was creating or removing it at the same time.
 
     Raises `ValueError` when `appname` is not one path component, or `subdir` is absolute or goes
     up; `PermissionError` when there is something else in the folder's place (a symbolic link, a
@@ -41,7 +44,13 @@ def runtime_dir(
     parts = _components(subdir)
     base = BASE if base is None else base
     _check_base(base)
-    folder = base / f"{appname}-{os.getuid()}"
+    for _ in range(ATTEMPTS - 1):
+        with suppress(FileNotFoundError):
+            return _make_all(base / f"{appname}-{os.getuid()}", parts)
+    return _make_all(base / f"{appname}-{os.getuid()}", parts)
+
+
+def _make_all(folder: Path, parts: tuple[str, ...]) -> Path:
     _make_private(folder)
     for part in parts:
         folder = folder / part

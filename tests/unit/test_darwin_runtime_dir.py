@@ -184,3 +184,29 @@ def test_many_processes_at_once_all_get_the_same_private_folder(base: Path) -> N
     made = list(base.rglob("*"))
     assert len(made) == 1 + 50 + 50
     assert {mode_of(path) for path in made} == {0o700}
+
+
+def test_somebody_who_may_removes_it_meanwhile(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user that clears /tmp, say: what is missing is made again."""
+    left = [2, 1]  # how often the folder, and then the one in it, goes as soon as it is made
+    make = Path.mkdir
+
+    def mkdir(self: Path, *args: int) -> None:
+        make(self, *args)
+        depth = len(self.relative_to(base).parts) - 1
+        if left[depth]:
+            left[depth] -= 1
+            self.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    assert runtime_dir(subdir="sub", base=base) == base / OWN / "sub"
+    assert mode_of(base / OWN / "sub") == 0o700
+    assert left == [0, 0]
+
+
+def test_who_removes_it_each_time_is_not_waited_for(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "mkdir", lambda self, mode: None)
+    with pytest.raises(FileNotFoundError):
+        runtime_dir(base=base)
