@@ -131,16 +131,45 @@ def _own_virtual_environment() -> str | None:
 
 
 def _entry_point(name: str) -> Program | str:
-    from importlib.metadata import entry_points
+    points, unreadable = _console_scripts(name)
+    for value in points:
+        module, _, function = value.partition("[")[0].replace(" ", "").partition(":")
+        if all(map(_is_dotted, (module, function))):
+            return EntryPoint(script_folders()[0], name, module, function)
+    why = "no installed distribution declares one of that name"
+    if points:
+        why = f"what is declared by that name is no function: {', '.join(points)}"
+    if unreadable:
+        why += f" (cannot be read: {', '.join(unreadable)})"
+    return why
 
-    for point in entry_points(group="console_scripts", name=name):
-        if point.attr:
-            return EntryPoint(script_folders()[0], name, point.module, point.attr)
-    return "no installed distribution declares one of that name"
+
+def _console_scripts(name: str) -> tuple[list[str], list[str]]:
+    """What is declared as the console script *name*, and the distributions that cannot be read."""
+    from importlib.metadata import distributions, entry_points
+
+    try:
+        return [point.value for point in entry_points(group="console_scripts", name=name)], []
+    except Exception:  # one distribution is broken: look into each by itself
+        points: list[str] = []
+        unreadable: list[str] = []
+    for distribution in distributions():
+        try:
+            declared = distribution.entry_points
+        except Exception:
+            unreadable.append(str(getattr(distribution, "_path", distribution)))
+            continue
+        wanted = ("console_scripts", name)
+        points += [point.value for point in declared if (point.group, point.name) == wanted]
+    return points, unreadable
+
+
+def _is_dotted(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
 
 
 def _package(name: str) -> Program | str:
-    if not all(part.isidentifier() for part in name.split(".")):
+    if not _is_dotted(name):
         return "that is not a name of one"
     top, *rest = name.split(".")
     spec = _find_top(top)

@@ -159,6 +159,29 @@ def test_the_refusal_lists_what_was_tried(scripts: Path) -> None:
     assert "package: that is not a name of one" in text
 
 
+def test_a_broken_distribution_does_not_hide_the_others(
+    scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    distribution(tmp_path, "a-broken", "no value")
+    distribution(tmp_path, "b-sound", "tool = some.module:main [extra]")
+    program = found("tool")
+    assert isinstance(program, EntryPoint)
+    assert (program.module, program.function) == ("some.module", "main")
+    text = refusal("absent")
+    assert "console script: no installed distribution declares one of that name" in text
+    assert f"cannot be read: {tmp_path}/a-broken-1.dist-info" in text
+
+
+@pytest.mark.parametrize("value", ["some_module", "not a module!", "a:b!", ":main", ""])
+def test_an_entry_point_that_is_no_function_is_pointed_out(
+    scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    distribution(tmp_path, "odd", f"odd-tool = {value}")
+    assert f"what is declared by that name is no function: {value}" in refusal("odd-tool")
+
+
 def test_a_module_that_is_no_package_is_pointed_out(scripts: Path) -> None:
     Path("single.py").touch()
     assert "`-m single` runs it" in refusal("single")
