@@ -154,7 +154,11 @@ def _print_ledger(status: dict[str, Any], report: Report, args: argparse.Namespa
 def _print_surroundings(status: dict[str, Any], args: argparse.Namespace) -> None:
     for name, text in status["notes"].items():
         print(f"\nnote: {name}: {text}")
-    for problem in status["problems"]:
+    _print_problems(status["problems"], args)
+
+
+def _print_problems(problems: Sequence[dict[str, Any]], args: argparse.Namespace) -> None:
+    for problem in problems:
         print(f"\nproblem: {problem['where']}: {problem['message']}")
         if args.tracebacks and problem["traceback"]:
             print(problem["traceback"].rstrip())
@@ -164,12 +168,13 @@ def _print_surroundings(status: dict[str, Any], args: argparse.Namespace) -> Non
 
 
 def _show_survey(args: argparse.Namespace) -> int:
-    from macfix.engine import survey
+    from macfix.engine._survey import survey_with_problems
 
-    findings = survey()
+    findings, found = survey_with_problems()
+    problems = [problem.as_dict() for problem in found]
     reason = f"macfix is inactive here: {sys.platform} does not need it"
     if args.json:
-        data = {"active": False, "reason": reason, "simulated": None}
+        data = {"active": False, "reason": reason, "simulated": None, "problems": problems}
         _print_json(data | {"survey": [asdict(finding) for finding in findings]})
     else:
         print(f"{reason}.\n")
@@ -179,9 +184,11 @@ def _show_survey(args: argparse.Namespace) -> int:
             print(table(("target", "patch", "verdict", "why"), rows))
         else:
             print(f"Neither tractor nor piker is installed in {sys.prefix}.")
+        _print_problems(problems, args)
         if sys.platform == "linux":
             print("\n`macfix --simulate status` shows it at work on a simulated Mac.")
-    return 0 if {finding.verdict.state for finding in findings} <= GOOD else 1
+    states = {finding.verdict.state for finding in findings}
+    return 0 if states <= GOOD and not problems else 1
 
 
 def _print_json(data: dict[str, Any]) -> None:

@@ -12,6 +12,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
 from ._config import Config
+from ._errors import describe
+from ._ledger import Problem
 from ._patch import Patch, Verdict, unknown
 from ._plugins import load_patches
 from ._source import Source
@@ -37,18 +39,27 @@ class Finding:
 def survey(builtin: Iterable[str] | None = None) -> list[Finding]:
     """Ask every patch about every target that is installed here, on any platform.
 
-    Targets that do not exist in the installed upstreams are left out.
+    Targets that do not exist in the installed upstreams are left out, and so are plugins that
+    ``MACFIX_BLOCK`` or ``MACFIX_PLUGINS`` keep out.
     """
+    return survey_with_problems(builtin)[0]
+
+
+def survey_with_problems(
+    builtin: Iterable[str] | None = None,
+) -> tuple[list[Finding], list[Problem]]:
+    """What :func:`survey` answers, and which plugins could not be asked."""
     if builtin is None:
         from macfix.patches import BUILTIN
 
         builtin = BUILTIN
     findings: list[Finding] = []
-    for target, patches in load_patches(Config(), builtin).by_target.items():
+    found = load_patches(Config.from_environ(), builtin)
+    for target, patches in found.by_target.items():
         spec = locate(target)
         if spec is not None:
             findings += [_find(patch, spec) for patch in patches]
-    return findings
+    return findings, found.problems
 
 
 def locate(name: str) -> ModuleSpec | None:
@@ -90,6 +101,8 @@ def _find(patch: Patch, spec: ModuleSpec) -> Finding:
     else:
         try:
             verdict = patch.needed(source)
-        except Exception as error:
-            verdict = unknown(f"needed() raised {type(error).__name__}: {error}")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            verdict = unknown(f"needed() raised {describe(error)}")
     return Finding(patch.name, spec.name, spec.origin or "", verdict)

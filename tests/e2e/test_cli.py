@@ -264,6 +264,18 @@ def test_off_darwin_an_unknown_upstream_is_exit_code_1(folder: Path) -> None:
 
 
 @on_linux
+def test_off_darwin_a_broken_plugin_is_a_problem_unless_it_is_kept_out(folder: Path) -> None:
+    (folder / "own_plugin.py").write_text("raise SystemExit('broken')\n")
+    done = run(folder, "status")
+    assert done.returncode == 1
+    assert "SystemExit: broken" in line(done.stdout, "problem:", "own-plugin")
+    data = json.loads(run(folder, "status", "--json").stdout)
+    assert [problem["where"] for problem in data["problems"]] == ["own-plugin"]
+    for keep_out in ({"MACFIX_BLOCK": "own-plugin"}, {"MACFIX_PLUGINS": ""}):
+        assert run(folder, "status", **keep_out).returncode == 0
+
+
+@on_linux
 def test_off_darwin_without_upstream(nothing: Path) -> None:
     done = run(nothing, "status")
     assert done.returncode == 0

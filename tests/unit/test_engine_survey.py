@@ -57,6 +57,11 @@ def test_a_patch_that_raises_is_an_unknown_with_its_error(world: World) -> None:
     assert "ZeroDivisionError" in finding.verdict.reason
 
 
+def test_a_patch_that_wants_to_end_the_program_is_an_unknown_too(world: World) -> None:
+    (finding,) = survey([make_plugin([make_patch("a", MOD, needed=lambda source: sys.exit(3))])])
+    assert finding.verdict.reason == "needed() raised SystemExit: 3"
+
+
 def test_what_is_no_package_has_no_submodules(world: World) -> None:
     assert locate(f"{MOD}.deeper") is None
     assert locate("no_such_package_anywhere.mod") is None
