@@ -192,7 +192,7 @@ class Engine:
     ) -> str | None:
         if type(loader) not in (SourceFileLoader, zipimporter):
             return None  # somebody else's loader may compile differently at each start
-        digest = fingerprint(patches, self._folder_states)
+        digest = fingerprint(patches, self.patches.homes, self._folder_states)
         return digest and key_of(source.module, source.path, source.data, digest)
 
     # -- doing it ------------------------------------------------------------------------------

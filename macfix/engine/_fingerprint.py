@@ -8,7 +8,8 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from ._patch import Patch
     from ._patch_set import Deferred
@@ -16,25 +17,28 @@ if TYPE_CHECKING:
 _ENGINE = os.path.dirname(os.path.abspath(__file__))
 
 
-def fingerprint(patches: Iterable[Patch | Deferred], known: dict[str, bytes]) -> str | None:
+def fingerprint(
+    patches: Iterable[Patch | Deferred], homes: Mapping[str, str], known: dict[str, bytes]
+) -> str | None:
     """A digest that changes when the code of any of *patches* does, or None if none can be had.
 
     A patch may use helpers that lie beside it, so the digest is over names, sizes and times of all
-    Python files in the folder of the module that defines it, and over the patch's name. The engine
-    belongs to it as well: it does the rewriting.
+    Python files in the folders of the modules that contribute it and that define what it does to
+    the source, and over the patch's name. The engine belongs to it as well: it does the rewriting.
 
     Args:
         patches: whose code it is about.
+        homes: the module that contributes each patch, by the patch's name, where it is known.
         known: the states of folders that were looked at already; it is added to.
     """
     digest = hashlib.sha256()
     folders = {_ENGINE}
     for patch in patches:
-        folder = _folder_of(patch)
-        if folder is None:
+        own = _folders_of(patch, homes.get(patch.name))
+        if own is None:
             return None
         digest.update(patch.name.encode() + b"\0")
-        folders.add(folder)
+        folders |= own
     try:
         for folder in sorted(folders):
             if folder not in known:
@@ -45,10 +49,25 @@ def fingerprint(patches: Iterable[Patch | Deferred], known: dict[str, bytes]) ->
     return digest.hexdigest()
 
 
-def _folder_of(patch: Patch | Deferred) -> str | None:
-    module = getattr(patch, "package", None) or patch.needed.__module__  # type: ignore[union-attr]
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return None if file is None else os.path.dirname(file)
+def _folders_of(patch: Patch | Deferred, home: str | None) -> set[str] | None:
+    package = getattr(patch, "package", None)
+    if package is not None:  # a built-in one, that was not imported
+        modules = [package]
+    else:
+        acts = (patch.needed, patch.rewrite)  # type: ignore[union-attr]
+        modules = [_module_of(act) for act in acts if act is not None]
+    files = [getattr(sys.modules.get(module), "__file__", None) for module in modules]
+    if not all(files):
+        return None
+    files.append(getattr(sys.modules.get(home or ""), "__file__", None))
+    return {os.path.dirname(file) for file in files if file}
+
+
+def _module_of(function: Any) -> str:
+    while hasattr(function, "func"):  # functools.partial
+        function = function.func
+    module: str = function.__module__
+    return module
 
 
 def _folder_state(folder: str) -> bytes:

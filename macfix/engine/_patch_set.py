@@ -70,6 +70,7 @@ class PatchSet:
     Attributes:
         by_target: the patches of each target, in the order in which they are applied.
         origin: the plugin that each patch, by name, came from.
+        homes: the module of that plugin, for those that are not built in.
         problems: plugins that could not be loaded, and patches that were refused.
         observe: tells the plugins what became of a patch.
     """
@@ -77,6 +78,7 @@ class PatchSet:
     def __init__(self) -> None:
         self.by_target: dict[str, tuple[Patch | Deferred, ...]] = {}
         self.origin: dict[str, str] = {}
+        self.homes: dict[str, str] = {}
         self.problems: list[Problem] = []
         self.observe: Callable[[Entry], None] = lambda entry: None
 

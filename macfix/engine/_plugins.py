@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator
 from importlib.metadata import Distribution, EntryPoint, distributions
+from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -177,11 +178,19 @@ def _collect(manager: pluggy.PluginManager, found: PatchSet) -> None:
         except BaseException as error:
             found.problems.append(_problem(plugin, "macfix_patches raised", error))
             continue
+        home = _home_of(manager.get_plugin(plugin))
         for patch in patches:
-            _admit(found, patch, plugin)
+            _admit(found, patch, plugin, home)
 
 
-def _admit(found: PatchSet, patch: object, plugin: str) -> None:
+def _home_of(plugin: object) -> str:
+    """The module whose code *plugin*, a module itself or any other object, is."""
+    if isinstance(plugin, ModuleType):
+        return plugin.__name__
+    return str(getattr(plugin, "__module__", ""))
+
+
+def _admit(found: PatchSet, patch: object, plugin: str, home: str) -> None:
     if not isinstance(patch, Patch):
         message = f"macfix_patches gave {patch!r}, which is not a macfix.Patch; ignored"
         found.problems.append(Problem(plugin, message))
@@ -193,6 +202,7 @@ def _admit(found: PatchSet, patch: object, plugin: str) -> None:
         found.problems.append(Problem(plugin, message))
     else:
         found.add(patch, plugin)
+        found.homes[patch.name] = home
 
 
 def _calls(manager: pluggy.PluginManager, hook: str) -> Iterator[tuple[Callable[..., Any], str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import stat
 import sys
@@ -78,6 +79,57 @@ def test_a_changed_patch_is_asked_again(world: World, monkeypatch: pytest.Monkey
     monkeypatch.setattr("macfix.engine._fingerprint._folder_state", lambda folder: b"edited")
     assert counted.import_once(world) == 2
     assert counted.asked == 2
+
+
+HELPERS = """
+import ast
+from macfix import needed
+
+def always(source):
+    return needed("always")
+
+def putting(number):
+    def rewrite(tree):
+        tree.body[0].value = ast.copy_location(ast.Constant(number), tree.body[0].value)
+        return tree
+    return rewrite
+"""
+
+PLUGIN = """
+import sys
+from functools import partial
+from macfix import Patch, hookimpl
+from fake_macfix_plugin_helpers import always, putting
+
+@hookimpl
+def macfix_patches():
+    return [Patch(name="p", targets=("fakeup.mod",), summary="s", upstream="u", remove_when="r",
+        platforms=frozenset({sys.platform}), needed=NEEDED, rewrite=putting(NUMBER))]
+"""
+
+
+@pytest.mark.parametrize("asking", ["always", "partial(always)"])
+def test_a_plugin_that_changes_is_asked_again_though_its_helpers_lie_elsewhere(
+    world: World, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asking: str
+) -> None:
+    for name in ("plugin", "helpers"):
+        (tmp_path / name).mkdir()
+        monkeypatch.syspath_prepend(str(tmp_path / name))
+    (tmp_path / "helpers" / "fake_macfix_plugin_helpers.py").write_text(HELPERS)
+    seen = []
+    for number in (20, 300, 300):
+        text = PLUGIN.replace("NUMBER", str(number)).replace("NEEDED", asking)
+        file = tmp_path / "plugin" / "fake_macfix_plugin_of_helpers.py"
+        if not seen or seen[-1] != number:
+            file.write_text(text)
+            importlib.invalidate_caches()
+        world.mend(plugin="fake_macfix_plugin_of_helpers")
+        seen.append(world.load().answer)
+        sys.meta_path.remove(world.finders.pop())
+        for module in (MOD, "fake_macfix_plugin_of_helpers"):
+            del sys.modules[module]
+    assert seen == [20, 300, 300]
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_the_cache_is_the_users_alone(world: World, folder: Path) -> None:
