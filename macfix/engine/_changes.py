@@ -57,7 +57,9 @@ class Changes:
         while self._undo:
             try:
                 problem = self._undo.pop()()
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 problem = f"undoing a change raised {describe(error)}"
             if problem:
                 left.append(problem)

@@ -365,6 +365,23 @@ def test_a_patch_that_wants_to_end_the_program_costs_only_itself(
     assert engine.ledger.get("broken", MOD).state is State.FAILED  # type: ignore[union-attr]
 
 
+def test_an_undoing_that_wants_to_end_the_program_stops_no_other(world: World) -> None:
+    world.write(MOD, "answer = 1")
+
+    def undo() -> None:
+        raise SystemExit(3)
+
+    def install(module: Any, changes: Any) -> None:
+        changes.set(module, "answer", 42)
+        changes.on_revert(undo)
+
+    engine = world.mend(make_patch(install=install))
+    module = world.load()
+    (left,) = engine.revert()
+    assert "undoing a change raised SystemExit: 3" in left
+    assert module.answer == 1
+
+
 @pytest.mark.parametrize("act", ["needed", "rewrite", "install"])
 def test_an_interrupt_inside_a_patch_is_the_users(world: World, act: str) -> None:
     world.write(MOD, "answer = 1")

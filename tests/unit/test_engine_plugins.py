@@ -318,6 +318,11 @@ def test_the_entry_points_of_the_distribution_are_the_built_in_patches() -> None
     assert set(BUILTIN) == modules
 
 
+def test_type_checkers_of_plugins_are_told_that_macfix_is_typed() -> None:
+    assert "Typing :: Typed" in (REPOSITORY / "pyproject.toml").read_text()
+    assert (REPOSITORY / "macfix" / "py.typed").is_file()  # PEP 561: without it they look away
+
+
 def test_every_built_in_patch_is_documented_as_the_contract_says() -> None:
     from importlib import import_module
 
