@@ -61,19 +61,23 @@ def method_in(source: Source, qualname: str) -> Function | None:
     return _parsed_alone(source.text, owner, name) or function(source.tree, qualname)
 
 
+_TOP_LEVEL = re.compile(r"\n[A-Za-z_@]")
+_NO_DEEPER = re.compile(r"\n {0,4}[^\s#)\]}]")
+
+
 def _parsed_alone(text: str, owner: str, name: str) -> Function | None:
-    classes = re.findall(rf"^class {owner}\b", text, re.MULTILINE)
-    methods = list(re.finditer(rf"^    (?:async )?def {name}\b", text, re.MULTILINE))
-    if len(classes) != 1 or len(methods) != 1:
+    text = f"\n{text}"
+    class_, heads = f"\nclass {owner}", (f"\n    def {name}(", f"\n    async def {name}(")
+    if text.count(class_) != 1 or sum(map(text.count, heads)) != 1:
         return None
-    start = methods[0].start()
-    above = text.rfind(f"\nclass {owner}", 0, start)
-    if above < 0 or re.search(r"^[A-Za-z_@]", text[above + 2 : start], re.MULTILINE):
+    start = max(map(text.find, heads))
+    inside = text.find(class_) + len(class_)
+    if inside > start or _TOP_LEVEL.search(text, inside, start):
         return None  # it is not, or may not be, in that class
-    end = re.compile(r"^ {0,4}[^\s#)\]}]", re.MULTILINE).search(text, methods[0].end())
+    end = _NO_DEEPER.search(text, start + len(heads[0]))
     part = text[start : end and end.start()]
     try:
-        alone = ast.parse("\n" * (text.count("\n", 0, start) - 1) + f"class {owner}:\n{part}")
+        alone = ast.parse("\n" * (text.count("\n", 0, start) - 1) + f"class {owner}:{part}\n")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     return function(alone, f"{owner}.{name}")
