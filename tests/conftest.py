@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -10,6 +11,12 @@ import pytest
 
 from tests.support import leaks
 from tests.support.sandbox import FORGOTTEN, Sandbox
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end programs: in the background of a shell they would be born without it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -25,6 +25,14 @@ REPLICAS = REPOSITORY / "tests" / "replicas"
 PATIENCE = 7200 if HEAVY == "full" else 280
 VINTAGES = tuple(upstream.TRACTORS) if HEAVY == "full" else ("HEAD",)
 
+PIKERS_TARGETS = {
+    "piker.brokers.ib.api",
+    "piker.data._sharedmem",
+    "piker.storage.cli",
+    "piker.tsp",
+}
+"""Targets in the newest public piker; `deribit` imports only after changes to others."""
+
 WORLDS = {"plain": {}} | (
     {"simulated": {"MACFIX_SIMULATE": "1"}} if sys.platform == "linux" else {}
 )
@@ -100,3 +108,24 @@ def test_mutants_of_tractor(
     answer = run(sandbox, python, [checkout], world)
     on_linux = run(sandbox, python, [checkout], "plain") if answer["blame"] else answer
     check(answer, on_linux, capsys, f"tractor {vintage}, {world}")
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_mutants_of_piker(
+    world: str, sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of its modules that import here, with the tractor that its users had pinned."""
+    try:
+        path = [
+            upstream.take("piker", upstream.PIKER, tmp_path),
+            upstream.take("tractor", upstream.PIKERS_TRACTOR, tmp_path),
+        ]
+        python = pythons.find(pythons.PIKER)
+    except (upstream.UpstreamMissingError, pythons.NoPythonError) as error:
+        pytest.skip(str(error))
+    if python is None:
+        pytest.skip("no environment for piker: build one as docs/piker.md says")
+    answer = run(sandbox, python, path, world)
+    on_linux = run(sandbox, python, path, "plain") if answer["blame"] else answer
+    assert {target for target in answer["seen"] if target.startswith("piker.")} >= PIKERS_TARGETS
+    check(answer, on_linux, capsys, f"piker {upstream.PIKER}, {world}")
