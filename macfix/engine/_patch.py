@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 
 from macfix._value import value
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from ._changes import Changes
     from ._source import Source
-
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @value(frozen=True)
@@ -80,7 +77,7 @@ class Patch:
     platforms: frozenset[str] = frozenset({"darwin"})
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+        if not _is_kebab_case(self.name):
             raise PatchDefinitionError(
                 f"patch name {self.name!r} is not kebab-case (a-z, 0-9 and single dashes)"
             )
@@ -120,6 +117,12 @@ class Patch:
     def fits_platform(self) -> bool:
         """Whether this process runs where the defect exists (the simulation counts as Darwin)."""
         return sys.platform in self.platforms
+
+
+def _is_kebab_case(name: object) -> bool:
+    return isinstance(name, str) and all(
+        part.isascii() and part.isalnum() and part == part.lower() for part in name.split("-")
+    )
 
 
 def _is_dotted(name: object) -> bool:

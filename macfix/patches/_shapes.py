@@ -61,8 +61,8 @@ def method_in(source: Source, qualname: str) -> Function | None:
     return _parsed_alone(source.text, owner, name) or function(source.tree, qualname)
 
 
-_TOP_LEVEL = re.compile(r"\n[A-Za-z_@]")
-_NO_DEEPER = re.compile(r"\n {0,4}[^\s#)\]}]")
+_TOP_LEVEL = r"\n[A-Za-z_@]"
+_NO_DEEPER = r"\n {0,4}[^\s#)\]}]"
 
 
 def _parsed_alone(text: str, owner: str, name: str) -> Function | None:
@@ -72,10 +72,11 @@ def _parsed_alone(text: str, owner: str, name: str) -> Function | None:
         return None
     start = max(map(text.find, heads))
     inside = text.find(class_) + len(class_)
-    if inside > start or _TOP_LEVEL.search(text, inside, start):
+    if inside > start or re.search(_TOP_LEVEL, text[inside:start]):
         return None  # it is not, or may not be, in that class
-    end = _NO_DEEPER.search(text, start + len(heads[0]))
-    part = text[start : end and end.start()]
+    body = start + len(heads[0])
+    end = re.search(_NO_DEEPER, text[body:])
+    part = text[start : body + end.start() if end else None]
     try:
         alone = ast.parse("\n" * (text.count("\n", 0, start) - 1) + f"class {owner}:{part}\n")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
