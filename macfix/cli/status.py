@@ -136,6 +136,8 @@ def _print_ledger(status: dict[str, Any], report: Report, args: argparse.Namespa
     installed = [row for row in rows if row[2] != "pending"]
     if installed:
         print(table(("target", "patch", "state", "why"), installed))
+    elif status["active"] and not report.problems:
+        print(f"Neither tractor nor piker is installed in {sys.prefix}.")
     absent = sorted({target for target, _, state, _ in rows if state == "pending"})
     absent = [target for target in absent if target not in report.problems]
     if absent:

@@ -289,6 +289,12 @@ def test_the_ledger_on_darwin(folder: Path) -> None:
     assert "tractor.absent" in line(done.stdout, "not installed:")
 
 
+def test_the_ledger_on_darwin_without_upstream(nothing: Path) -> None:
+    done = status(nothing)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Neither tractor nor piker is installed" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("source", "state", "code"),
     [
