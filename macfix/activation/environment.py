@@ -84,6 +84,19 @@ def restore() -> None:
     _applied.clear()
 
 
+def leave_out() -> None:
+    """Take macfix's folder out of a ``PYTHONPATH`` that this process has from its parent.
+
+    It stays for a simulation, which cannot be taken back: children as plain Linux would give false
+    answers.
+    """
+    pythonpath = os.environ.get("PYTHONPATH")
+    if pythonpath is not None and not os.environ.get("MACFIX_SIMULATE"):
+        rest = without_site(pythonpath)
+        if rest != pythonpath:
+            _set("PYTHONPATH", rest or None)
+
+
 def _set(name: str, value: str | None) -> None:
     if value is None:
         os.environ.pop(name, None)

@@ -98,8 +98,8 @@ def import_macfix() -> None:
 
 def report(error: Exception) -> None:
     """Say on standard error, in one line, why macfix is not active here."""
-    text = " ".join(str(error).split())
     try:
+        text = " ".join(str(error).split())
         sys.stderr.write(f"macfix: not active here: {type(error).__name__}: {text}\n")
     except Exception:
         return  # standard error is closed or None: there is nobody to tell

@@ -68,28 +68,32 @@ def active_finder() -> Finder | None:
 
 
 def _put_in_place(finder: Finder) -> None:
-    """Put *finder* first, or where the one waits that an interpreter's start left there."""
-    if finder in sys.meta_path:
-        return
-    early = _early_finder()
-    if early is None:
-        sys.meta_path.insert(0, finder)
-    else:
-        sys.meta_path[sys.meta_path.index(early)] = finder
+    """Put *finder* first, instead of the one that an interpreter's start left there to wait.
+
+    First, because some hooks (typeguard's, pytest's) ask nobody behind them. All at once, because
+    another thread's import may be going through the list: it must not miss any other finder.
+    """
+    if finder not in sys.meta_path:
+        waiting = [id(other) for other in _waiting()]
+        others = [other for other in sys.meta_path if id(other) not in waiting]
+        sys.meta_path[:] = [finder, *others]
 
 
 def give_up_waiting() -> None:
     """Take off ``sys.meta_path`` what an interpreter's start left there to wait for an upstream."""
-    early = _early_finder()
-    if early is not None:
-        sys.meta_path.remove(early)
+    for finder in _waiting():
+        sys.meta_path.remove(finder)
 
 
-def _early_finder() -> Any:
-    for finder in sys.meta_path:
-        if hasattr(finder, "is_macfix") and not isinstance(finder, Finder):
-            return finder
-    return None
+def is_waiting() -> bool:
+    """Whether an interpreter's start left something there to wait for an upstream."""
+    return bool(_waiting())
+
+
+def _waiting() -> list[Any]:
+    """More than one where `site` goes through the environment's `.pth` files again."""
+    finders: list[Any] = list(sys.meta_path)
+    return [f for f in finders if hasattr(f, "is_macfix") and not isinstance(f, Finder)]
 
 
 def deactivate() -> list[str]:
@@ -102,11 +106,12 @@ def deactivate() -> list[str]:
     global _finder
     finder, _finder = _finder, None
     give_up_waiting()
-    environment = sys.modules.get("macfix.activation.environment")
-    if environment is not None:
-        environment.restore()
+    from macfix.activation import environment
+
+    environment.restore()
     if finder is None:
         return []
+    environment.leave_out()
     if finder in sys.meta_path:
         sys.meta_path.remove(finder)
     return finder.engine.revert() if finder.engine is not None else []
@@ -119,11 +124,13 @@ def status() -> Status:
     """
     from ._status import Status
 
-    if _finder is None and _early_finder() is not None:
+    if _finder is None and is_waiting():
         activate(children=False)  # it was to wait for an upstream; somebody asks before one came
     if _finder is None:
         return Status(False, _why_not())
-    engine = _finder.load()
+    engine = _finder.load_or_give_up()
+    if engine is None:
+        return Status(False, "macfix cannot work here, and a warning said why")
     return Status(
         active=True,
         reason=f"on {sys.platform}",
@@ -170,7 +177,8 @@ def _upstream_modules() -> list[str]:
 
 
 def _report_late(finder: Finder, imported: list[str]) -> None:
-    late = finder.load().mark_late(imported)
+    engine = finder.load_or_give_up()
+    late = engine.mark_late(imported) if engine is not None else []
     if late:
         from ._errors import warn
 

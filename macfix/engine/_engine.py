@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.machinery import SourceFileLoader
 from zipimport import zipimporter
 
@@ -272,6 +273,11 @@ class Engine:
                 late.append(target)
         return list(dict.fromkeys(late))
 
+    def leave_alone(self, target: str, why: str) -> None:
+        """Enter that *target* runs as it is, as macfix cannot look at it."""
+        for patch in self.applicable(target):
+            self._judge(patch, target, unknown(why))
+
     def _undecided(self) -> Iterator[Entry]:
         for target, patches in self.patches.by_target.items():
             for patch in patches:
@@ -281,6 +287,9 @@ class Engine:
                 elif not (patch.fits_platform() or patch.name in self.config.force):
                     reason = f"this defect exists on {', '.join(sorted(patch.platforms))} only"
                     yield Entry(patch.name, target, State.NOT_NEEDED, reason)
+                elif target in sys.modules:
+                    reason = "it was imported past macfix, by an import hook that stands before it"
+                    yield Entry(patch.name, target, State.LATE, reason)
                 else:
                     yield Entry(patch.name, target, State.PENDING, "not imported yet")
 

@@ -31,8 +31,9 @@ def describe(error: BaseException) -> str:
 def warn(message: str) -> None:
     """Issue *message* once as a :class:`MacfixWarning`, never as an exception.
 
-    With ``-W error`` a warning is an exception, and one raised inside an import would stop
-    upstream from being imported: then the message goes to standard error instead.
+    With ``-W error`` a warning is an exception, and so is one that somebody's ``showwarning`` or a
+    closed ``sys.stderr`` cannot show. Raised inside an import, it would stop upstream from being
+    imported: then the message goes to standard error instead, if anything does.
     """
     from ._safe_imports import SafeImports
 
@@ -43,8 +44,7 @@ def warn(message: str) -> None:
 
     try:
         warnings.warn(message, MacfixWarning, stacklevel=2)
-    except MacfixWarning:
+    except Exception:
         if sys.stderr is not None:
-            # on a closed standard error nobody is left to tell
-            with suppress(OSError, ValueError):
+            with suppress(Exception):  # closed, or no file at all: nobody is left to tell
                 print(f"MacfixWarning: {message}", file=sys.stderr)

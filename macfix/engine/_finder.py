@@ -75,7 +75,7 @@ class Finder:
                 _report_early(engine, before)
         return self._engine
 
-    def _load_or_give_up(self) -> Engine | None:
+    def load_or_give_up(self) -> Engine | None:
         """Fail open: if macfix itself cannot work here, the program runs without it."""
         try:
             return self.load()
@@ -92,7 +92,7 @@ class Finder:
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
     ) -> ModuleSpec | None:
         imported_before = fullname in sys.modules
-        engine = self._load_or_give_up()
+        engine = self.load_or_give_up()
         if engine is None:
             return None
         with SafeImports():
@@ -106,7 +106,10 @@ class Finder:
             spec = existing.__spec__
             spec.loader = ExistingModule(existing, spec)  # type: ignore[assignment]
         elif engine.applicable(fullname):
-            spec.loader = Loader(spec.loader, spec, engine)  # type: ignore[assignment]
+            try:
+                spec.loader = Loader(spec.loader, spec, engine)  # type: ignore[assignment]
+            except Exception as error:  # an importer with specs of its own: it runs as it is
+                engine.leave_alone(fullname, f"its spec cannot be changed: {error}")
         return spec
 
     def __repr__(self) -> str:

@@ -61,9 +61,12 @@ class Loader:
 
     def _step_aside(self, module: ModuleType) -> None:
         self._spec.loader = self._inner
-        module.__loader__ = self._inner
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._inner
+        try:
+            module.__loader__ = self._inner
+            if module.__spec__ is not None:
+                module.__spec__.loader = self._inner
+        except AttributeError:
+            pass  # some loaders make modules that take no attributes; importlib lets them, too
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)

@@ -6,9 +6,10 @@ be looked at; see ``_patch_set`` for the way without pluggy.
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import Distribution, DistributionFinder, EntryPoint
 from types import ModuleType
 from typing import Any
 
@@ -146,7 +147,7 @@ def _installed(found: PatchSet) -> dict[str, EntryPoint]:
     """
     seen: set[str] = set()
     points: dict[str, EntryPoint] = {}
-    for distribution in distributions(path=safe_path()):
+    for distribution in _distributions(found):
         name = _name_of(distribution)
         if name in seen:
             continue
@@ -158,6 +159,19 @@ def _installed(found: PatchSet) -> dict[str, EntryPoint]:
             where = str(getattr(distribution, "_path", name))
             found.problems.append(_problem(where, "its entry points cannot be read", error))
     return points
+
+
+def _distributions(found: PatchSet) -> Iterator[Distribution]:
+    """All that are installed, also where an importer that knows some of them misbehaves."""
+    for finder in list(sys.meta_path):
+        find = getattr(finder, "find_distributions", None)
+        if find is None:
+            continue
+        try:
+            yield from find(DistributionFinder.Context(path=safe_path()))
+        except Exception as error:
+            what = "its distributions cannot be looked at"
+            found.problems.append(_problem(type(finder).__qualname__, what, error))
 
 
 def _name_of(distribution: Distribution) -> str:

@@ -79,6 +79,16 @@ class SafeImports:
             _replace(SafeImports, PathFinder)
 
     @classmethod
+    def forget_other_threads(cls) -> None:
+        """In the child of a fork: what other threads were about to import, nobody imports there."""
+        depth = cls._entered.get(get_ident())
+        cls._entered.clear()
+        if depth is None:
+            _replace(SafeImports, PathFinder)
+        else:
+            cls._entered[get_ident()] = depth
+
+    @classmethod
     def find_spec(
         cls, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -103,3 +113,6 @@ def _replace(old: Any, new: Any) -> None:
         if finder is old:
             sys.meta_path[place] = new
             return
+
+
+os.register_at_fork(after_in_child=SafeImports.forget_other_threads)

@@ -87,8 +87,11 @@ def _locate_top(name: str) -> ModuleSpec | None:
     finders: list[Any] = list(sys.meta_path)  # editable installs have finders of their own
     for finder in finders:
         find_spec = getattr(finder, "find_spec", None)
-        if find_spec is not None and not type(finder).__module__.startswith("macfix."):
-            spec: ModuleSpec | None = find_spec(name, None)
+        if find_spec is not None and not hasattr(finder, "is_macfix"):
+            try:
+                spec: ModuleSpec | None = find_spec(name, None)
+            except Exception:
+                continue  # an importer that misbehaves; the others may know
             if spec is not None:
                 return spec
     return None

@@ -145,10 +145,18 @@ def lay_out_upstream(folder: Path) -> None:
 
 def lay_out_dependencies(folder: Path) -> None:
     """Copy wrapt and pluggy into *folder*, so that no network is needed."""
-    for name in ("wrapt", "pluggy"):
+    lay_out(folder, "wrapt", "pluggy")
+
+
+def lay_out(folder: Path, *names: str) -> None:
+    """Copy packages and modules that are installed for the tests into *folder*."""
+    for name in names:
         spec = importlib.util.find_spec(name)
-        assert spec is not None and spec.origin is not None
-        shutil.copytree(Path(spec.origin).parent, folder / name, dirs_exist_ok=True)
+        assert spec is not None and spec.origin is not None, f"{name} is not installed"
+        if spec.submodule_search_locations is None:
+            shutil.copy(spec.origin, folder)
+        else:
+            shutil.copytree(Path(spec.origin).parent, folder / name, dirs_exist_ok=True)
 
 
 def lay_out_macfix(folder: Path) -> None:

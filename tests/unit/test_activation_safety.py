@@ -262,6 +262,138 @@ def test_no_standard_error(environment: Environment) -> None:
     assert environment.run("-W", "ignore", "-c", broken + LOOK, **ON).split()[0] == "1"
 
 
+UNABLE_TO_WARN = {
+    "closed standard error": "sys.stderr.close()",
+    "standard error that is no file": "sys.stderr = object()",
+    "standard error that raises": """
+class Raises:
+    def write(self, text): raise RuntimeError('no')
+sys.stderr = Raises()
+""",
+    "showwarning that raises": """
+import warnings
+def no(*arguments, **named): raise RuntimeError('no')
+warnings.showwarning = no
+""",
+}
+
+
+@pytest.mark.parametrize("how", UNABLE_TO_WARN)
+def test_a_warning_that_cannot_be_shown_stops_no_import(environment: Environment, how: str) -> None:
+    code = f"import os, sys\n{UNABLE_TO_WARN[how]}\n{LOOK}\n"
+    code += "sys.stdout.flush()\nos._exit(0)"  # Python's own last flush of such a stream fails
+    done = environments.run(
+        environment.python, "-c", code, cwd=environment.folder, MACFIX_SKIP="no-such-patch", **ON
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, MENDED)
+
+
+IMPORTERS = {
+    "finder that raises": "def find(name): raise RuntimeError('finder')",
+    "finder that gives junk": "def find(name): return object()",
+    "spec without a loader": "def find(name): return ModuleSpec(name, None, is_package=True)",
+    "spec that cannot be changed": """
+class Frozen(ModuleSpec):
+    def __setattr__(self, name, value):
+        if name == "loader" and hasattr(self, "loader"): raise TypeError("frozen")
+        super().__setattr__(name, value)
+def find(name): return Frozen(name, Loads())
+""",
+    "loader without a source": "def find(name): return ModuleSpec(name, Loads())",
+    "loader of old": """
+class Old:
+    def load_module(self, name):
+        module = sys.modules[name] = types.ModuleType(name)
+        module.answer = 1
+        return module
+def find(name): return ModuleSpec(name, Old())
+""",
+    "get_data that raises": """
+class Unreadable(Loads):
+    def get_filename(self, name): return "/nowhere.py"
+    def get_data(self, path): raise RuntimeError("get_data")
+def find(name): return ModuleSpec(name, Unreadable())
+""",
+    "get_data that gives junk": """
+class Junk(Loads):
+    def get_filename(self, name): return "/nowhere.py"
+    def get_data(self, path): return 17
+def find(name): return ModuleSpec(name, Junk())
+""",
+    "get_filename that gives junk": """
+class Junk(Loads):
+    def get_filename(self, name): return None
+    def get_data(self, path): return b""
+def find(name): return ModuleSpec(name, Junk())
+""",
+    "module that takes no attributes": """
+class Bare:
+    __slots__ = ()
+    answer = 1
+class Slots(Loads):
+    def create_module(self, spec): return Bare()
+    def exec_module(self, module): pass
+def find(name): return ModuleSpec(name, Slots())
+""",
+    "module that is nowhere": """
+class Removes(Loads):
+    def exec_module(self, module):
+        super().exec_module(module)
+        del sys.modules[module.__name__]
+def find(name): return ModuleSpec(name, Removes())
+""",
+}
+
+MISBEHAVING = """
+import sys, types
+from importlib.machinery import ModuleSpec
+class Loads:
+    def create_module(self, spec): return None
+    def exec_module(self, module): module.answer = 1
+{importer}
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        return find(name) if name == "tractor.thing" else None
+{before}
+sys.meta_path.insert(0, Finder())
+{after}
+try:
+    import tractor.thing
+    print(sys.modules["tractor.thing"].answer)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("importer", IMPORTERS)
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_with_an_importer_that_misbehaves_it_is_as_without_macfix_or_mended(
+    environment: Environment, importer: str, place: str
+) -> None:
+    given = {"before": "", "after": "", place: "import macfix; macfix.activate()"}
+    code = MISBEHAVING.format(importer=IMPORTERS[importer], **given)
+    answers = [
+        environment.run("-W", "ignore", "-c", code, MACFIX=value, **ON) for value in ("off", "on")
+    ]
+    assert answers[1] in (answers[0], "42")
+
+
+def test_an_importer_whose_distributions_cannot_be_had_costs_no_patch(
+    environment: Environment,
+) -> None:
+    code = """
+import sys
+class Finder:
+    def find_spec(self, name, path=None, target=None): return None
+    def find_distributions(self, context): raise RuntimeError("no distributions")
+sys.meta_path.insert(0, Finder())
+"""
+    told = "\nimport macfix; print([p.message for p in macfix.status().problems])"
+    answer = environment.run("-W", "ignore", "-c", code + LOOK + told, **ON).splitlines()
+    assert answer[0] == MENDED
+    assert "no distributions" in answer[1]
+
+
 HOOKS = {
     "wrapt": "import wrapt; wrapt.register_post_import_hook(lambda m: None, 'tractor.thing')",
     "like ddtrace": """
@@ -303,6 +435,81 @@ def test_other_import_hooks(environment: Environment, hook: str, first: bool) ->
     activate = "import macfix; macfix.activate()\n"
     code = HOOKS[hook] + "\n" + activate if first else activate + HOOKS[hook] + "\n"
     assert environment.run("-W", "ignore", "-c", code + LOOK, **ON) == MENDED
+
+
+REWRITING = """\
+import ast, macfix
+
+def rewrite(tree):
+    tree.body[0].value = ast.copy_location(ast.Constant(42), tree.body[0].value)
+    return tree
+
+@macfix.hookimpl
+def macfix_patches():
+    return [macfix.Patch(name="answer", targets=("tractor.thing",), summary="s", upstream="u",
+        remove_when="r", needed=lambda source: macfix.needed("it is 1"), rewrite=rewrite)]
+"""
+
+CHECKERS = {
+    "beartype": "from beartype.claw import beartype_package; beartype_package('tractor')",
+    "typeguard": "from typeguard import install_import_hook; install_import_hook('tractor')",
+}
+
+CHECKED = """
+import tractor.thing as t, macfix
+try: t.check("no number")
+except BaseException as error: told = type(error).__module__.partition(".")[0]
+states = [str(e.state) for e in macfix.status().entries if e.patch == "answer"]
+print(t.answer, told, *states)
+"""
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+@pytest.mark.parametrize("order", ["before", "after"])
+@pytest.mark.parametrize("act", ["rewrite", "install"])
+def test_hooks_that_check_types_still_do_in_what_is_mended(
+    environment: Environment, checker: str, order: str, act: str
+) -> None:
+    environments.lay_out(environment.packages, "beartype", "typeguard", "typing_extensions")
+    thing = environment.packages / "tractor" / "thing.py"
+    thing.write_text("answer = 1\n\ndef check(x: int) -> int:\n    return x\n")
+    if act == "rewrite":
+        (environment.packages / "answer_plugin.py").write_text(REWRITING)
+    lines = [CHECKERS[checker], "import macfix; macfix.activate()"]
+    code = "\n".join(lines if order == "before" else lines[::-1]) + CHECKED
+    expected = f"42 {checker} applied"
+    if (checker, order) == ("typeguard", "after"):
+        expected = f"1 {checker} target already imported"  # it asks nobody behind itself
+    for _ in ("cold", "warm"):
+        assert environment.run("-c", code, **ON) == expected
+    alone = CHECKERS[checker] + CHECKED
+    assert environment.run("-c", alone, MACFIX="off", **ON) == f"1 {checker}"
+
+
+def test_a_fork_amid_another_threads_imports_leaves_nothing_behind() -> None:
+    import threading
+
+    inside, done = threading.Event(), threading.Event()
+
+    def importing() -> None:
+        with SafeImports():
+            inside.set()
+            done.wait(60)
+
+    before = list(sys.meta_path)
+    thread = threading.Thread(target=importing)
+    thread.start()
+    inside.wait(60)
+    try:
+        assert sys.meta_path != before
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if sys.meta_path == before and not SafeImports._entered else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    finally:
+        done.set()
+        thread.join()
+    assert sys.meta_path == before
 
 
 def test_threads_that_import_at_once_mend_once(environment: Environment) -> None:

@@ -240,6 +240,36 @@ def test_macfix_that_cannot_work_lets_the_program_run(folder: Path) -> None:
     assert sum("no pluggy today" in line for line in lines) == 1
 
 
+def test_macfix_that_cannot_work_and_comes_late_lets_the_program_run(folder: Path) -> None:
+    (folder / "pluggy.py").write_text("raise RuntimeError('no pluggy today')")
+    program = """
+    import tractor.thing
+    import macfix
+    macfix.activate()
+    print(tractor.thing.answer, macfix.status().active)
+    """
+    lines = run(folder, program, **FORCED)
+    assert lines[0] == "1 False"
+    assert any("no pluggy today" in line for line in lines[1:])
+
+
+def test_a_target_that_another_hook_imports_past_macfix_is_said_to_be(folder: Path) -> None:
+    program = """
+    import sys, macfix
+    from importlib.machinery import PathFinder
+    macfix.activate()
+    class AsksNobody:
+        def find_spec(self, name, path=None, target=None): return PathFinder.find_spec(name, path)
+    sys.meta_path.insert(0, AsksNobody())
+    import tractor.thing
+    print(tractor.thing.answer)
+    print([e.reason for e in macfix.status().entries if e.patch == "p"])
+    """
+    answer, reasons = run(folder, program, **FORCED)
+    assert answer == "1"
+    assert "imported past macfix" in reasons
+
+
 def test_what_a_patch_says_it_cannot_undo_is_told(folder: Path) -> None:
     plugin = PLUGIN.replace(
         '    changes.set(module, "answer", 42)\n',

@@ -62,6 +62,17 @@ def test_a_patch_that_wants_to_end_the_program_is_an_unknown_too(world: World) -
     assert finding.verdict.reason == "needed() raised SystemExit: 3"
 
 
+def test_an_importer_that_misbehaves_does_not_hide_a_target(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Misbehaves:
+        def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+            raise RuntimeError("not today")
+
+    monkeypatch.setattr(sys, "meta_path", [Misbehaves(), *sys.meta_path])
+    assert [f.target for f in survey([make_plugin([make_patch("a", MOD)])])] == [MOD]
+
+
 def test_what_is_no_package_has_no_submodules(world: World) -> None:
     assert locate(f"{MOD}.deeper") is None
     assert locate("no_such_package_anywhere.mod") is None
