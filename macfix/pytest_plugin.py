@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "MACFIX_PYTEST"
 _OFF = frozenset({"", "0", "off", "no", "false"})
-_ACTIVE = "_macfix_active"
+_UNDO = "_macfix_undo"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,13 +34,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     if not _is_wanted(early_config):
         return
     from macfix.activation import environment
-    from macfix.engine._activate import activate, active_finder
+    from macfix.engine._activate import activate, active_finder, deactivate, is_waiting
 
-    was_active = active_finder() is not None
+    was_active, was_waiting = active_finder() is not None, is_waiting()
     active = activate(children=False)
     if active and not was_active:
         environment.apply()
-        setattr(early_config, _ACTIVE, True)
+        setattr(early_config, _UNDO, environment.restore if was_waiting else deactivate)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -54,12 +54,14 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Undo what this plugin has done: pytest may run more than once in a process."""
-    if getattr(config, _ACTIVE, False):
-        setattr(config, _ACTIVE, False)
-        from macfix.engine._activate import deactivate
+    """Undo what this plugin has done: pytest may run more than once in a process.
 
-        deactivate()
+    An interpreter that came up waiting for an upstream (``macfix enable``) stays mended.
+    """
+    undo = getattr(config, _UNDO, None)
+    if undo is not None:
+        setattr(config, _UNDO, None)
+        undo()
 
 
 def _is_wanted(config: pytest.Config) -> bool:

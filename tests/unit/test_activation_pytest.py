@@ -13,6 +13,8 @@ from tests.support import environments
 from tests.support.environments import ON
 from tests.support.surroundings import REPOSITORY
 
+EARLY = str(REPOSITORY / "macfix" / "activation" / "early.py")
+
 CONFTEST = "import tractor.thing\n"
 
 TESTS = """\
@@ -38,13 +40,18 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *words: str, **env: str) -> str:
     path = os.pathsep.join([str(folder), str(REPOSITORY)])
-    options = ["-p", "no:cacheprovider", "-p", "no:tractor"]
-    if not entry_points(group="pytest11", name="macfix"):
-        options += ["-p", "macfix.pytest_plugin"]  # a source checkout: pytest cannot find it
     done = environments.run(
-        sys.executable, "-m", "pytest", *options, *words, cwd=folder, PYTHONPATH=path, **env
+        sys.executable, "-m", "pytest", *options(), *words, cwd=folder, PYTHONPATH=path, **env
     )
     return done.stdout + done.stderr
+
+
+def options() -> list[str]:
+    """Those with which pytest has macfix's plugin, once: a second time it would be an error."""
+    given = ["-p", "no:cacheprovider", "-p", "no:tractor"]
+    if not entry_points(group="pytest11", name="macfix"):
+        given += ["-p", "macfix.pytest_plugin"]  # a source checkout: pytest cannot find it
+    return given
 
 
 def test_it_is_off_unless_asked_for(folder: Path) -> None:
@@ -72,17 +79,35 @@ def test_it_says_why_it_is_not_active(folder: Path) -> None:
     assert f"not active: {sys.platform} does not need it" in run(folder, "--macfix")
 
 
+def test_afterwards_what_was_waiting_for_an_upstream_waits_again(folder: Path) -> None:
+    program = folder / "twice.py"
+    program.write_text(
+        "import sys, pytest\nexec(compile(open(EARLY).read(), EARLY, 'exec'), {})\n".replace(
+            "EARLY", repr(EARLY)
+        )
+        + f"print('passed', pytest.main({[*options(), '--macfix']}) == 0)\n"
+        "for name in [name for name in sys.modules if name.startswith('tractor')]:\n"
+        "    del sys.modules[name]\n"
+        "import tractor.thing\n"
+        "print('afterwards', tractor.thing.answer)\n"
+    )
+    path = os.pathsep.join([str(folder), str(REPOSITORY)])
+    done = environments.run(sys.executable, program, cwd=folder, PYTHONPATH=path, **ON)
+    assert "passed True" in done.stdout, done.stdout + done.stderr
+    assert "afterwards 42" in done.stdout, done.stdout + done.stderr
+
+
 def test_afterwards_the_process_is_as_it_was(folder: Path) -> None:
     program = folder / "twice.py"
     program.write_text(
         "import os, sys, pytest\n"
         "before = list(sys.meta_path), dict(os.environ)\n"
-        "options = ['-q', '-p', 'macfix.pytest_plugin', '-p', 'no:cacheprovider', '--macfix']\n"
-        "pytest.main(options)\n"
+        f"print('passed', pytest.main({[*options(), '--macfix']}) == 0)\n"
         "import tractor.thing\n"
         "environ = {k: v for k, v in os.environ.items() if not k.startswith('PYTEST')}\n"
         "print('undone', sys.meta_path == before[0], environ == before[1], tractor.thing.answer)\n"
     )
     path = os.pathsep.join([str(folder), str(REPOSITORY)])
     done = environments.run(sys.executable, program, cwd=folder, PYTHONPATH=path, **ON)
+    assert "passed True" in done.stdout, done.stdout + done.stderr
     assert "undone True True 1" in done.stdout, done.stdout + done.stderr
