@@ -13,6 +13,7 @@ import contextlib
 import marshal
 import os
 import site
+import stat
 import sys
 import sysconfig
 import tempfile
@@ -90,13 +91,14 @@ def enable() -> tuple[str, bool]:
     place = folder()
     _refuse_unsafe(place)
     file = os.path.join(place, NAME)
-    if is_current(file):
+    code = os.path.join(place, CODE)
+    if is_current(file) and not _may_be_changed(file) and not _may_be_changed(code):
         return file, False
-    for path in (os.path.join(place, CODE), file):
+    for path in (code, file):
         before = _read(path)
         if before is not None and not _is_ours(before):
             raise CannotEnableError(f"{path} was not written by macfix: look at it, and remove it")
-    _write(os.path.join(place, CODE), _HEADER + marshal.dumps(_early()))
+    _write(code, _HEADER + marshal.dumps(_early()))
     _write(file, content(place))
     return file, True
 
@@ -123,7 +125,7 @@ def written(name: str = NAME) -> list[str]:
     if site.ENABLE_USER_SITE:
         folders.append(site.getusersitepackages())
     files = [os.path.join(place, name) for place in dict.fromkeys(folders)]
-    return [file for file in files if _is_ours(_read(file) or b"")]
+    return [file for file in files if (data := _read(file)) is not None and _is_ours(data)]
 
 
 def is_current(file: str) -> bool:
@@ -150,7 +152,18 @@ def _early() -> CodeType:
 
 
 def _is_ours(data: bytes) -> bool:
+    if len(data) < len(_HEADER):  # what is left of one: a copy that was cut off, a broken disk
+        return _HEADER.startswith(data) or _MARK.startswith(data)
     return data.startswith(_MARK) or data[8:16] == _HEADER[8:16]
+
+
+def _may_be_changed(file: str) -> bool:
+    """Whether others than root, this user and the folder's owner may change *file*; or a link."""
+    state = os.lstat(file)
+    trusted = (0, os.geteuid(), os.stat(os.path.dirname(file)).st_uid)
+    if not stat.S_ISREG(state.st_mode) or state.st_uid not in trusted:
+        return True
+    return bool(state.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
 def _refuse_managed() -> None:
@@ -170,12 +183,26 @@ def _refuse_unsafe(place: str) -> None:
         raise CannotEnableError(
             f"macfix runs out of {ROOT}: install it into the environment to enable it there"
         )
-    open_place = what_others_can_change(_EARLY) or what_others_can_change(place)
+    open_place = _what_others_can_change_of_macfix() or what_others_can_change(place)
     if open_place is not None:
         raise CannotEnableError(
             f"other users can change {open_place}, and with it what every interpreter here would "
             "execute: install macfix elsewhere, or take away their right to write"
         )
+
+
+def _what_others_can_change_of_macfix() -> str | None:
+    """The first file or folder of the package that every user of the machine can change."""
+    package = os.path.join(ROOT, "macfix")
+    for folder, _, names in os.walk(package):
+        for name in ("", *names):
+            try:
+                found = what_others_can_change(os.path.join(folder, name))
+            except OSError:
+                continue  # a link to nowhere: nothing that could be executed
+            if found is not None:
+                return found
+    return None
 
 
 def _read(file: str) -> bytes | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 import zipapp
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -150,8 +151,9 @@ def test_an_externally_managed_python_is_refused(environment: Environment, tmp_p
     assert "externally managed" in refused(environment, "-c", pretend)
 
 
-def test_a_macfix_that_others_can_change_is_refused(environment: Environment) -> None:
-    (environment.packages / "macfix" / "activation").chmod(0o777)
+@pytest.mark.parametrize("part", ["activation", "activation/handover.py", "engine", "patches"])
+def test_a_macfix_that_others_can_change_is_refused(environment: Environment, part: str) -> None:
+    (environment.packages / "macfix" / part).chmod(0o777)
     assert "other users can change" in refused(environment)
     assert not environment.pth.exists()
 
@@ -159,6 +161,57 @@ def test_a_macfix_that_others_can_change_is_refused(environment: Environment) ->
 def test_an_environment_that_others_can_change_is_refused(environment: Environment) -> None:
     environment.packages.chmod(0o777)
     assert "other users can change" in refused(environment)
+    assert not environment.pth.exists() and not environment.code.exists()
+
+
+def _let_others_write(file: Path) -> None:
+    file.chmod(0o666)
+
+
+def _give_away(file: Path) -> None:
+    os.chown(file, 12345, 12345)
+
+
+def _put_a_link(file: Path) -> None:
+    elsewhere = file.parents[3] / "elsewhere"
+    file.rename(elsewhere)
+    file.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize("name", ["macfix.pth", "macfix_early.pyc"])
+@pytest.mark.parametrize("spoil", [_let_others_write, _give_away, _put_a_link])
+def test_enable_makes_its_files_nobody_elses(
+    environment: Environment, name: str, spoil: Callable[[Path], None]
+) -> None:
+    if spoil is _give_away and os.getuid() != 0:
+        pytest.skip("only root can give a file away")
+    environment.run("-m", "macfix", "enable")
+    file = environment.packages / name
+    spoil(file)
+    environment.run("-m", "macfix", "enable")
+    state = file.lstat()
+    assert (stat.S_IFMT(state.st_mode), stat.S_IMODE(state.st_mode)) == (stat.S_IFREG, 0o644)
+    assert state.st_uid == os.geteuid()
+    assert environment.run("-c", LOOK, **ON) == MENDED
+
+
+@pytest.mark.parametrize("left", [0, 3, 100], ids=lambda n: f"{n} bytes")
+def test_code_that_was_cut_off_stops_nothing_and_is_mended_or_removed(
+    environment: Environment, left: int
+) -> None:
+    def cut_off() -> None:
+        environment.run("-m", "macfix", "enable")
+        environment.code.write_bytes(environment.code.read_bytes()[:left])
+
+    cut_off()
+    done = environments.run(environment.python, "-c", LOOK, cwd=environment.folder, **ON)
+    assert (done.returncode, done.stdout.strip()) == (0, ALONE)
+    assert "macfix.pth" in done.stderr  # the interpreter says which file it could not use
+    cut_off()
+    environment.run("-m", "macfix", "enable")
+    assert environment.run("-c", LOOK, **ON) == MENDED
+    cut_off()
+    environment.run("-m", "macfix", "disable")
     assert not environment.pth.exists() and not environment.code.exists()
 
 
@@ -258,6 +311,29 @@ def test_deactivate_leaves_no_trace(enabled: Environment) -> None:
     assert enabled.run("-c", look, **ON) == "[] 1 True True []"
     early = "import macfix, sys; macfix.deactivate(); print(len(sys.meta_path)); " + LOOK
     assert enabled.run("-c", early, **ON).splitlines() == ["3", ALONE]
+
+
+def test_deactivate_leaves_nothing_waiting_where_site_was_run_again(enabled: Environment) -> None:
+    again = """
+import sys
+class Other:
+    def find_spec(self, name, path=None, target=None): return None
+sys.meta_path.insert(0, Other())
+import site; site.main()
+"""
+    assert enabled.run("-c", again + LOOK, **ON) == MENDED
+    undo = "import macfix; macfix.deactivate()\n"
+    assert enabled.run("-c", again + undo + LOOK, **ON) == ALONE
+
+
+def test_deactivate_in_a_child_gives_its_children_their_old_environment(
+    enabled: Environment,
+) -> None:
+    look = "import os, macfix; macfix.deactivate(); print(os.environ.get('PYTHONPATH')); " + LOOK
+    site = str(enabled.packages / SITE)
+    for pythonpath, left in (f"{site}:/elsewhere", "/elsewhere"), (site, "None"):
+        shown = enabled.run("-c", look, PYTHONPATH=pythonpath, **ON)
+        assert shown.splitlines() == [left, ALONE]
 
 
 # -- children --------------------------------------------------------------------------------------
