@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ DEADLINES = 5
 
 ONE_RUN = 900.0
 """Seconds that a whole run may take."""
+
+AGAIN = 5
+"""How often tests are run again that failed in one world only."""
 
 THE_RUN = "(the run itself)"
 """What stands for the end of a run, next to its tests."""
@@ -139,41 +142,61 @@ def _outcomes(lines: Sequence[dict[str, Any]], seconds: float) -> Outcomes:
 class Comparison:
     """A suite in the world where it is at home and in one where it must be as good.
 
+    A test that fails now and then at home does so in the other world as well. So whatever failed
+    in the other world only is run `AGAIN` times more in both: macfix is to blame for it if it fails
+    there once more, and in all these runs never at home.
+
     Attributes:
         home, other: the outcomes of the whole suite.
         suspects: tests that failed in the other world and not at home.
-        home_alone, other_alone: the outcomes of the suspects, run again without the rest.
+        home_again, other_again: the outcomes of the suspects, each time run without the rest.
     """
 
     home: Outcomes
     other: Outcomes
-    suspects: tuple[str, ...]
-    home_alone: Outcomes
-    other_alone: Outcomes
+    suspects: tuple[str, ...] = ()
+    home_again: tuple[Outcomes, ...] = ()
+    other_again: tuple[Outcomes, ...] = ()
+
+    def failures(self, test: str) -> tuple[int, int]:
+        """Return how often `test` failed when it was run again: at home, and in the other world."""
+        return _failures(test, self.home_again), _failures(test, self.other_again)
 
     def real(self) -> list[str]:
-        """Return the suspects that fail again in the other world, and again do not at home."""
+        """Return the suspects that macfix is to blame for."""
         return [
-            test
-            for test in self.suspects
-            if self.other_alone[test] in BAD and self.home_alone[test] not in BAD
+            test for test in self.suspects if not self.failures(test)[0] and self.failures(test)[1]
         ]
 
     def flakes(self) -> list[str]:
-        """Return the suspects that are not real."""
-        return [test for test in self.suspects if test not in self.real()]
+        """Return the suspects that are not real, with what came of them."""
+        real, runs = self.real(), len(self.other_again)
+        return [
+            f"{test}: failed {at_home} times at home, {elsewhere} here, of {runs} more"
+            for test in self.suspects
+            if test not in real
+            for at_home, elsewhere in [self.failures(test)]
+        ]
 
     def explain(self) -> str:
         """Return each real failure with what pytest said of it."""
         return "\n".join(
-            f"{test}: {self.other_alone[test]}, {self.home_alone[test]} at home\n"
-            f"{self.other_alone.why.get(test, '')}"
+            f"{test}: failed again {self.failures(test)[1]} times of {len(self.other_again)}, and "
+            f"never at home\n{_why(test, (self.other, *self.other_again))}"
             for test in self.real()
         )
 
 
+def _failures(test: str, runs: Sequence[Outcomes]) -> int:
+    return sum(run[test] in BAD for run in runs)
+
+
+def _why(test: str, runs: Sequence[Outcomes]) -> str:
+    return next((run.why[test] for run in reversed(runs) if test in run.why), "")
+
+
 def compare(suite: Suite, home: World, other: World) -> Comparison:
-    """Run `suite` in both worlds; run again, alone and in both, what failed in `other` only."""
+    """Run `suite` in both worlds, and again what failed in `other` only."""
     at_home, elsewhere = suite.run(home), suite.run(other)
     suspects = tuple(
         sorted(
@@ -182,8 +205,13 @@ def compare(suite: Suite, home: World, other: World) -> Comparison:
             if elsewhere[test] in BAD and at_home[test] not in BAD
         )
     )
-    if not suspects:
-        return Comparison(at_home, elsewhere, (), Outcomes(), Outcomes())
-    return Comparison(
-        at_home, elsewhere, suspects, suite.run(home, suspects), suite.run(other, suspects)
-    )
+    found = Comparison(at_home, elsewhere, suspects)
+    for _ in range(AGAIN):
+        if not any(not found.failures(test)[0] for test in suspects):
+            break  # none is left that never failed at home
+        found = replace(
+            found,
+            home_again=(*found.home_again, suite.run(home, suspects)),
+            other_again=(*found.other_again, suite.run(other, suspects)),
+        )
+    return found

@@ -29,5 +29,7 @@ def test_tractors_own_tests_of_shared_memory(
     title = "tractor's own tests of shared memory"
     for world, outcomes in ((PLAIN_LINUX, found.home), (MENDED_MAC, found.other)):
         tables.add(title, commit, world.name, outcomes.count(), f"{outcomes.seconds:.0f} s")
+    for test in found.flakes():
+        tables.add(title, commit, "flake", test, "")
     assert found.other.of, "no test ran"
     assert not found.real(), found.explain()
