@@ -223,7 +223,7 @@ def test_a_vanished_current_directory(environment: Environment, tmp_path: Path) 
     shell = f'cd {gone} && rmdir {gone} && exec {environment.python} -c "$LOOK"'
     done = subprocess.run(
         ["sh", "-c", shell],
-        env={"PATH": os.environ["PATH"], "LOOK": LOOK, **ON},
+        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LOOK": LOOK, **ON},
         capture_output=True,
         text=True,
         timeout=60,
