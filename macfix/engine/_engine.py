@@ -31,6 +31,7 @@ class Plan:
     """What will be done to one target.
 
     Attributes:
+        path: where the target's source lies, as its tracebacks call it.
         code: the rewritten bytecode, or None if the module executes as it is.
         rewritten: the patches whose rewriting is in ``code``.
         installs: the patches to install after execution.
@@ -38,7 +39,8 @@ class Plan:
         failed: names of the patches that raised on the way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: str = "") -> None:
+        self.path = path
         self.code: CodeType | None = None
         self.rewritten: list[Patch] = []
         self.installs: list[Patch] = []
@@ -101,7 +103,7 @@ class Engine:
         record = self._cache.read(key) if key else None
         if record is None or record.verdicts.keys() != {patch.name for patch in patches}:
             return self._plan_afresh(source, loader, patches, key)
-        plan = self._plan_from(record.verdicts, spec.name, patches)
+        plan = self._plan_from(record.verdicts, source, patches)
         if plan.failed:  # a patch that cannot be imported: the code may have been rewritten for it
             return self._plan_afresh(source, loader, patches, None)
         plan.code = record.code
@@ -111,16 +113,16 @@ class Engine:
         self, source: Source, loader: Any, patches: list[Patch | Deferred], key: str | None
     ) -> Plan:
         verdicts = self._verdicts(source, patches)
-        plan = self._plan_from(verdicts, source.module, patches)
+        plan = self._plan_from(verdicts, source, patches)
         self._rewrite(plan, source, loader)
         if key and not plan.failed and len(verdicts) == len(patches):
             self._cache.write(key, Record(verdicts, plan.code))
         return plan
 
     def _plan_from(
-        self, verdicts: dict[str, Verdict], target: str, patches: list[Patch | Deferred]
+        self, verdicts: dict[str, Verdict], source: Source, patches: list[Patch | Deferred]
     ) -> Plan:
-        plan = Plan()
+        plan, target = Plan(source.path), source.module
         for listed in patches:
             verdict = verdicts.get(listed.name)
             if verdict is None:
@@ -156,8 +158,6 @@ class Engine:
                 verdict = patch.needed(source)
                 if not isinstance(verdict, Verdict):
                     raise TypeError(f"needed() gave {verdict!r}, not a Verdict")
-                if verdict.state == "needed":
-                    source.tree  # noqa: B018  (it may have looked at a part of it only)
                 verdicts[patch.name] = verdict
             except KeyboardInterrupt:
                 raise
@@ -209,17 +209,24 @@ class Engine:
             changes.revert()
         return list(installed)
 
-    def execution_failed(self, target: str, undone: list[str], error: BaseException) -> None:
-        """Enter in the ledger that a reload of *target* raised *error*, and what it lost by that.
+    def execution_failed(
+        self, plan: Plan, target: str, undone: list[str], error: BaseException
+    ) -> None:
+        """Enter in the ledger that *target* does not parse, or what it lost by a failed reload.
 
         Args:
-            target: the module, which stays as far as it came.
+            plan: what was to be done to it.
+            target: the module, which after a reload stays as far as it came.
             undone: the patches that were installed into its earlier execution.
             error: what its execution raised.
         """
         reason = f"it was undone for a reload, which raised {describe(error)}"
         for name in undone:
             self._enter(Entry(name, target, State.FAILED, reason))
+        if isinstance(error, SyntaxError) and error.filename == plan.path:
+            for patch in self.applicable(target):
+                if patch.name in plan.reasons:  # it looked at a sound part of the source
+                    self._judge(patch, target, unknown(_does_not_parse(error)))
 
     def after_execution(self, plan: Plan, target: str, module: ModuleType) -> None:
         """Install what the plan wants into *module*, which has just executed."""
@@ -340,8 +347,12 @@ def _unparsable(source: Source) -> str | None:
     try:
         source.tree  # noqa: B018
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return f"its source does not parse on this Python: {error}"
+        return _does_not_parse(error)
     return None
+
+
+def _does_not_parse(error: BaseException) -> str:
+    return f"its source does not parse on this Python: {error}"
 
 
 def _rewritten_tree(source: Source, patches: list[Patch]) -> ast.Module:

@@ -40,7 +40,7 @@ class Loader:
             else:
                 _call_with_frames_removed(exec, plan.code, module.__dict__)
         except BaseException as error:
-            self._engine.execution_failed(self._spec.name, undone, error)
+            self._engine.execution_failed(plan, self._spec.name, undone, error)
             # upstream's traceback, as it would be without macfix: drop the frame of this function
             # (from Python 3.11 on a re-raise takes the traceback from the exception)
             if error.__traceback__ is not None:

@@ -19,12 +19,14 @@ class Source:
         data: the source as it lies on disk.
         text: the decoded source.
         tree: the parsed source. Read only: ``rewrite`` gets a tree of its own.
+        parts: what patches have parsed alone of it, by qualified name. Read only as well.
     """
 
     def __init__(self, module: str, path: str, data: bytes) -> None:
         self.module = module
         self.path = path
         self.data = data
+        self.parts: dict[str, Any] = {}
 
     @classmethod
     def of(cls, spec: ModuleSpec, loader: Any) -> Source | None:

@@ -12,7 +12,7 @@ from typing import Any
 from macfix.darwin.peer_close import as_broken_pipe
 from macfix.engine import Changes, Source, Verdict, needed, not_needed, unknown
 
-from ._shapes import contains, function, has_constant
+from ._shapes import contains, function_in, has_constant
 
 SEND = "MsgpackTransport.send"
 TARGET = "tractor.ipc._transport"
@@ -28,10 +28,10 @@ def needed_for(name: str) -> Callable[[Source], Verdict]:
     """Return a `needed()` that says whether `send()` takes the errno `name` for a failure."""
 
     def is_needed(source: Source) -> Verdict:
-        send = function(source.tree, SEND)
+        send = function_in(source, SEND)
         if send is None:
             return not_needed(f"it has no {SEND}()")
-        by_errno = function(source.tree, BY_ERRNO)
+        by_errno = function_in(source, BY_ERRNO)
         if by_errno is not None:
             if contains(by_errno, f"errno.{name}"):
                 return not_needed(f"send() takes {name} for a closed peer")

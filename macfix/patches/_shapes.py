@@ -50,38 +50,52 @@ def function(tree: ast.AST, qualname: str) -> Function | None:
     return None if isinstance(found, ast.ClassDef) else found
 
 
-def method_in(source: Source, qualname: str) -> Function | None:
-    """Return `function(source.tree, qualname)` of a method, without its decorators.
+def function_in(source: Source, qualname: str) -> Function | None:
+    """Return `function(source.tree, qualname)` of `name` or `Class.name`, without its decorators.
 
-    Where the text leaves no doubt about where the method lies, that part alone is parsed, which
+    Where the text leaves no doubt about where the function lies, that part alone is parsed, which
     is a fraction of the work in a large module. A part that is cut off in the wrong place, in the
     middle of a string for instance, does not parse; then the whole is.
     """
-    owner, name = qualname.split(".")
-    return _parsed_alone(source.text, owner, name) or function(source.tree, qualname)
+    if qualname not in source.parts:
+        owner, _, name = qualname.rpartition(".")
+        source.parts[qualname] = _parsed_alone(source.text, owner, name)
+    return source.parts[qualname] or function(source.tree, qualname)
 
 
-_TOP_LEVEL = r"\n[A-Za-z_@]"
-_NO_DEEPER = r"\n {0,4}[^\s#)\]}]"
+_NO_DEEPER = {"": r"\n[^\s#)\]}]", "    ": r"\n {0,4}[^\s#)\]}]"}
+"""Where something ends that is indented like this."""
 
 
 def _parsed_alone(text: str, owner: str, name: str) -> Function | None:
-    text = f"\n{text}"
-    class_, heads = f"\nclass {owner}", (f"\n    def {name}(", f"\n    async def {name}(")
-    if text.count(class_) != 1 or sum(map(text.count, heads)) != 1:
+    text, indent = f"\n{text}", "    " if owner else ""
+    first, last = _class_in(text, owner) if owner else (0, len(text))
+    heads = (f"\n{indent}def {name}(", f"\n{indent}async def {name}(")
+    if sum(text.count(head, first, last) for head in heads) != 1:
         return None
-    start = max(map(text.find, heads))
-    inside = text.find(class_) + len(class_)
-    if inside > start or re.search(_TOP_LEVEL, text[inside:start]):
-        return None  # it is not, or may not be, in that class
+    start = max(text.find(head, first, last) for head in heads)
+    if any(text.count(quotes, 0, start) % 2 for quotes in ('"""', "'''")):
+        return None  # it may be in a string
     body = start + len(heads[0])
-    end = re.search(_NO_DEEPER, text[body:])
-    part = text[start : body + end.start() if end else None]
+    end = re.search(_NO_DEEPER[indent], text[body:])
+    part = text[start + 1 : body + end.start() if end else None]
+    above = text.count("\n", 0, start)
+    opening = "\n" * (above - 1) + f"class {owner}:\n" if owner else "\n" * above
     try:
-        alone = ast.parse("\n" * (text.count("\n", 0, start) - 1) + f"class {owner}:{part}\n")
+        alone = ast.parse(f"{opening}{part}\n")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return function(alone, f"{owner}.{name}")
+    return function(alone, f"{owner}.{name}" if owner else name)
+
+
+def _class_in(text: str, name: str) -> tuple[int, int]:
+    """Return where no doubt is left that what stands there is in the class `name`."""
+    heads = (f"\nclass {name}:", f"\nclass {name}(")
+    if sum(map(text.count, heads)) != 1:
+        return (0, 0)
+    start = max(map(text.find, heads)) + len(heads[0])
+    end = re.search(r"\n[A-Za-z_@]", text[start:])
+    return (start, start + end.start() if end else len(text))
 
 
 def calls(node: ast.AST, name: str) -> list[ast.Call]:

@@ -27,13 +27,13 @@ from typing import Any
 
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
 
-from ._shapes import calls, mentions, method_in
+from ._shapes import calls, function_in, mentions
 
 METHOD = "Actor.cancel_soon"
 
 
 def _needed(source: Source) -> Verdict:
-    method = method_in(source, METHOD)
+    method = function_in(source, METHOD)
     if method is None:
         return not_needed(f"it has no {METHOD}()")
     if mentions(method, "_root_tn") and calls(method, "cancel"):

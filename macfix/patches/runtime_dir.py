@@ -35,18 +35,18 @@ from macfix.darwin.runtime_dir import runtime_dir
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
 
 from ._repro import first_module
-from ._shapes import Function, calls, contains, function, mentions
+from ._shapes import Function, calls, contains, function_in, mentions, walk
 
 OWN_FOLDER = "tractor"
 """What the oldest `get_rt_dir()` takes for a subdir: the folder that is tractor's own."""
 
 
 def _needed(source: Source) -> Verdict:
-    get_rt_dir = function(source.tree, "get_rt_dir")
+    get_rt_dir = function_in(source, "get_rt_dir")
     if get_rt_dir is None:
         return not_needed("it has no get_rt_dir()")
     if contains(get_rt_dir, "sys.platform == 'darwin'"):
-        if _looks_at_owner(source.tree, get_rt_dir):
+        if _looks_at_owner(source, get_rt_dir):
             return not_needed("it has a short folder on macOS, and looks at its owner")
         return unknown("it has a folder of its own on macOS, and whose it is does not matter")
     if contains(get_rt_dir, "_rtdir / subdir"):
@@ -56,9 +56,10 @@ def _needed(source: Source) -> Verdict:
     return unknown("where its get_rt_dir() is, is not known")
 
 
-def _looks_at_owner(tree: ast.Module, get_rt_dir: Function) -> bool:
-    called = {node.id for node in ast.walk(get_rt_dir) if isinstance(node, ast.Name)}
-    bodies = [get_rt_dir, *filter(None, (function(tree, name) for name in sorted(called)))]
+def _looks_at_owner(source: Source, get_rt_dir: Function) -> bool:
+    called = {node.id for node in walk(get_rt_dir) if isinstance(node, ast.Name)}
+    helpers = sorted(name for name in called if f"\ndef {name}(" in source.text)
+    bodies = [get_rt_dir, *filter(None, (function_in(source, name) for name in helpers))]
     return any(calls(body, "lstat") and mentions(body, "st_uid") for body in bodies)
 
 

@@ -37,7 +37,8 @@ INSTEAD = (
 
 
 def _needed(source: Source) -> Verdict:
-    if not has_constant(source.tree, VARIABLE):
+    literals = (f"'{VARIABLE}'", f'"{VARIABLE}"')  # without either, it need not be parsed
+    if not any(map(source.text.count, literals)) or not has_constant(source.tree, VARIABLE):
         return not_needed(f"it does not look for {VARIABLE}")
     lookup = _lookup_at_import(source.tree)
     if lookup is not None:

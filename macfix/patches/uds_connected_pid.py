@@ -34,13 +34,13 @@ from typing import Any
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed
 
 from . import _repro
-from ._shapes import is_code, method_in
+from ._shapes import function_in, is_code
 
 METHOD = "Channel.from_addr"
 
 
 def _needed(source: Source) -> Verdict:
-    method = method_in(source, METHOD)
+    method = function_in(source, METHOD)
     if method is None:
         return not_needed(f"it has no {METHOD}()")
     for node in ast.walk(method):

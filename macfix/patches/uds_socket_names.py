@@ -34,7 +34,7 @@ from typing import Any
 from macfix.darwin.socket_names import SUN_PATH_LIMIT, bounded_name
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
 
-from ._shapes import calls, function
+from ._shapes import calls, function_in
 
 NAMING = "tractor.ipc._uds"
 REAPING = "tractor.spawn._reap"
@@ -46,7 +46,7 @@ _SOCKET_NAME = re.compile(r"(?P<name>.*)@(?P<pid>\d+)\.sock", re.DOTALL)
 
 def _needed(source: Source) -> Verdict:
     place = PLACES.get(source.module, PLACES[NAMING])
-    namer = function(source.tree, place)
+    namer = function_in(source, place)
     if namer is None:
         return not_needed(f"it has no {place}()")
     if calls(namer, "get_sockname"):

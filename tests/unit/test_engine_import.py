@@ -457,6 +457,26 @@ def test_source_that_does_not_parse_fails_as_without_macfix(world: World) -> Non
     assert states(engine) == {f"some-patch@{MOD}": "unknown upstream"}
 
 
+def test_source_of_which_a_part_only_was_looked_at_and_does_not_parse(world: World) -> None:
+    world.write(MOD, "answer = 1\n" + "\n\ndef :\n")
+    unseen = make_patch("unseen", needed=lambda source: not_needed("not asked"))
+    engine = world.mend(make_patch(), unseen)
+    with pytest.raises(SyntaxError), pytest.warns(MacfixWarning, match="not parse"):
+        world.load()
+    assert states(engine) == {
+        f"some-patch@{MOD}": "unknown upstream",
+        f"unseen@{MOD}": "not needed",
+    }
+
+
+def test_a_syntax_error_that_is_another_files_is_not_the_targets(world: World) -> None:
+    world.write(MOD, "compile('def :', 'elsewhere.py', 'exec')\n")
+    engine = world.mend(make_patch())
+    with pytest.raises(SyntaxError):
+        world.load()
+    assert states(engine) == {f"some-patch@{MOD}": "pending"}
+
+
 def test_a_module_without_source_is_left_alone(world: World) -> None:
     import py_compile
 
