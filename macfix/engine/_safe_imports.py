@@ -30,6 +30,8 @@ _DEPENDENCIES = ("wrapt", "pluggy")
 def safe_path() -> list[str]:
     """``sys.path`` without the current directory and without what everybody can write to.
 
+    Nor are there entries below a folder in which everybody could put another in their place.
+
     The current directory is left out where the interpreter put it there by itself. One that
     ``PYTHONPATH`` or a ``.pth`` file names was put there by the user, and stays.
     """
@@ -48,11 +50,30 @@ def _is_implicit(first: str) -> bool:
         return False  # one of the two does not exist
 
 
-def _is_everybodys(folder: str) -> bool:
+def _is_everybodys(entry: str) -> bool:
+    """Whether every user of the machine can write to *entry*, or put another in its place."""
     try:
-        return bool(os.stat(folder).st_mode & stat.S_IWOTH)
+        return bool(os.stat(entry).st_mode & stat.S_IWOTH) or _can_be_replaced(entry)
     except OSError:
         return False  # nothing can be imported from there either
+
+
+_replaceable: dict[str, bool] = {}
+
+
+def _can_be_replaced(path: str) -> bool:
+    above = os.path.dirname(path)
+    if above == path:
+        return False
+    known = _replaceable.get(path)
+    if known is None:
+        state = os.lstat(path)
+        mode = os.stat(above).st_mode
+        known = bool(mode & stat.S_IWOTH and not mode & stat.S_ISVTX) or _can_be_replaced(above)
+        if not known and stat.S_ISLNK(state.st_mode):
+            known = _is_everybodys(os.path.realpath(path))
+        _replaceable[path] = known
+    return known
 
 
 class SafeImports:

@@ -76,6 +76,19 @@ def test_nothing_of_a_world_writable_place_is_imported(
     assert was_sprung(trapped) == ""
 
 
+@pytest.mark.parametrize(("mode", "others_can_replace_it"), [(0o777, True), (0o1777, False)])
+def test_a_folder_that_others_can_replace_is_not_on_the_safe_path(
+    mode: int, others_can_replace_it: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = tmp_path / "open" / "packages"
+    entry.mkdir(parents=True)
+    entry.parent.chmod(mode)
+    link = tmp_path / "link"
+    link.symlink_to(entry)
+    monkeypatch.setattr(sys, "path", [str(entry), str(link)])
+    assert safe_path() == ([] if others_can_replace_it else [str(entry), str(link)])
+
+
 def test_the_trap_works(environment: Environment, trapped: Path) -> None:
     done = environments.run(environment.python, "-c", "import wrapt", cwd=trapped)
     assert done.returncode == 1

@@ -22,6 +22,7 @@ from tests.support.surroundings import HEAVY, REPOSITORY, STARTED_WITH
 
 COUNT = 2000 if HEAVY == "full" else 25
 OLDER = 500
+PIKERS = COUNT if HEAVY == "full" else 8
 SEED = int(STARTED_WITH.get("MACFIX_SEED", "5"))
 REPLICAS = REPOSITORY / "tests" / "replicas"
 PATIENCE = 7200 if HEAVY == "full" else 280
@@ -131,7 +132,7 @@ def test_mutants_of_piker(
         pytest.skip(str(error))
     if python is None:
         pytest.skip("no environment for piker: build one as docs/piker.md says")
-    answer = run(sandbox, python, path, world)
-    on_linux = run(sandbox, python, path, "plain") if answer["blame"] else answer
+    answer = run(sandbox, python, path, world, PIKERS)
+    on_linux = run(sandbox, python, path, "plain", PIKERS) if answer["blame"] else answer
     assert {target for target in answer["seen"] if target.startswith("piker.")} >= PIKERS_TARGETS
-    check(answer, on_linux, capsys, f"piker {upstream.PIKER}, {world}")
+    check(answer, on_linux, capsys, f"piker {upstream.PIKER}, {world}", PIKERS)

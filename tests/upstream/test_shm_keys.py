@@ -20,7 +20,6 @@ from tests.support.worlds import BARE_MAC, MENDED_MAC, ON_A_MAC, PLAIN_LINUX
 PROGRAM = Path(__file__).parent / "programs" / "shm_keys.py"
 
 MACS = ("names=30,page=16384", "names=31,page=16384", "names=30,page=4096", "names=31,page=4096")
-EVERYDAY_MACS = MACS[:1] + MACS[3:]
 
 STEP = 1 if HEAVY == "full" else 25
 """Of the lengths from 1 to 255 bytes, in letters of one, two and three bytes: each n-th."""
@@ -85,8 +84,14 @@ VINTAGES = [
     ),
     *(Vintage(PIKER, c, tractor) for tractor, commits in NEW_PIKERS.items() for c in commits),
 ]
-EVERYDAY = {"5cee2223", "83ce2275", "3690e43a", "efb743fd", "3d037818"}
-CHOSEN = [v for v in VINTAGES if HEAVY == "full" or v.commit in EVERYDAY]
+EVERYDAY_MACS = {
+    "5cee2223": MACS[:1],
+    "83ce2275": MACS[3:],
+    "3690e43a": MACS[:1] + MACS[3:],
+    "efb743fd": MACS[3:],
+    "3d037818": MACS[:1] + MACS[3:],
+}
+CHOSEN = [v for v in VINTAGES if HEAVY == "full" or v.commit in EVERYDAY_MACS]
 
 MakeLauncher = Callable[[Vintage], Launcher]
 
@@ -128,8 +133,14 @@ def test_there_are_enough_vintages() -> None:
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("mac", MACS if HEAVY == "full" else EVERYDAY_MACS)
-@pytest.mark.parametrize("vintage", CHOSEN, ids=str)
+@pytest.mark.parametrize(
+    ("vintage", "mac"),
+    [
+        pytest.param(vintage, mac, id=f"{vintage}-{mac}")
+        for vintage in CHOSEN
+        for mac in (MACS if HEAVY == "full" else EVERYDAY_MACS[vintage.commit])
+    ],
+)
 def test_two_processes_share_arrays_under_keys_of_every_length(
     vintage: Vintage, mac: str, launcher_of: MakeLauncher, tables: Tables
 ) -> None:

@@ -63,7 +63,7 @@ def report_of(finished: Finished) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.parametrize("vintage", some(WITH_ACTORS), ids=str)
+@pytest.mark.parametrize("vintage", WITH_ACTORS if HEAVY == "full" else [HEAD], ids=str)
 def test_actors_share_arrays_by_token_and_by_key(
     vintage: Vintage, launcher_of: MakeLauncher
 ) -> None:
