@@ -134,13 +134,13 @@ def is_current(file: str) -> bool:
     if _read(file) != content(place):
         return False
     code = _read(os.path.join(place, CODE)) or b""
-    early = _early()
     if not code.startswith(_HEADER):
         return False
     try:
         found = marshal.loads(code[len(_HEADER) :])
     except (EOFError, ValueError, TypeError):
         return False
+    early = _early()
     # the bytes may differ where the code does not: marshal tells how often an object is used
     return isinstance(found, CodeType) and (found, found.co_filename) == (early, early.co_filename)
 
