@@ -368,14 +368,16 @@ INTERRUPTED = {
     "at work": """\
 print('ready', flush=True)
 import time
-time.sleep(60)
+for _ in range(6000):
+    time.sleep(0.01)
 """,
     "in asyncio": """\
 import asyncio
 async def main():
     try:
         print('ready', flush=True)
-        await asyncio.sleep(60)
+        for _ in range(6000):
+            await asyncio.sleep(0.01)
     finally:
         print('cleaned up')
 asyncio.run(main())
@@ -384,13 +386,15 @@ asyncio.run(main())
 import signal, sys, time
 signal.signal(signal.SIGINT, lambda *args: sys.exit(6))
 print('ready', flush=True)
-time.sleep(60)
+for _ in range(6000):
+    time.sleep(0.01)
 """,
     "caught": """\
 import time
 try:
     print('ready', flush=True)
-    time.sleep(60)
+    for _ in range(6000):
+        time.sleep(0.01)
 except KeyboardInterrupt:
     print('caught')
 """,
@@ -398,9 +402,11 @@ except KeyboardInterrupt:
 import atexit, time
 atexit.register(print, 'at exit')
 print('ready', flush=True)
-time.sleep(60)
+for _ in range(6000):
+    time.sleep(0.01)
 """,
 }
+"""Programs that wait in short sleeps: a signal that comes just before one is seen after it."""
 
 MODULES = """\
 import sys
