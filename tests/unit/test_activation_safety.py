@@ -268,6 +268,16 @@ def test_a_full_disk_costs_the_cache_only(environment: Environment, tmp_path: Pa
     assert environment.run("-c", full + LOOK, **cache, **ON) == MENDED
 
 
+def test_a_kernel_that_takes_no_byte_costs_the_cache_only(
+    environment: Environment, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
+    for _ in range(2):
+        assert environment.run("-c", full + LOOK, MACFIX_CACHE_DIR=str(cache), **ON) == MENDED
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
 def test_no_standard_error(environment: Environment) -> None:
     broken = "import sys; sys.stderr = None; "
     assert environment.run("-c", broken + LOOK, **ON) == MENDED
