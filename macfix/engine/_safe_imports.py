@@ -53,24 +53,21 @@ def _is_implicit(first: str) -> bool:
 def _is_everybodys(entry: str) -> bool:
     """Whether every user of the machine can write to *entry*, or put another in its place."""
     try:
-        return bool(os.stat(entry).st_mode & stat.S_IWOTH) or _can_be_replaced(entry)
+        return _can_be_replaced(entry) or bool(os.stat(entry).st_mode & stat.S_IWOTH)
     except OSError:
         return False  # nothing can be imported from there either
 
 
-_replaceable: dict[str, bool] = {}
+_replaceable = {os.sep: False}
 
 
 def _can_be_replaced(path: str) -> bool:
-    above = os.path.dirname(path)
-    if above == path:
-        return False
     known = _replaceable.get(path)
     if known is None:
-        state = os.lstat(path)
+        above = os.path.dirname(path)
         mode = os.stat(above).st_mode
         known = bool(mode & stat.S_IWOTH and not mode & stat.S_ISVTX) or _can_be_replaced(above)
-        if not known and stat.S_ISLNK(state.st_mode):
+        if not known and os.path.islink(path):
             known = _is_everybodys(os.path.realpath(path))
         _replaceable[path] = known
     return known

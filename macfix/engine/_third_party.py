@@ -44,14 +44,16 @@ def _entry_points(place: str) -> Iterator[str]:
         yield os.path.join(place, "EGG-INFO", "entry_points.txt")
     for name in names:
         if name.lower().endswith(_FOLDERS):
-            yield os.path.join(place, name, "entry_points.txt")
+            yield f"{place}/{name}/entry_points.txt"
 
 
 def _names_others(file: str, builtin: Collection[str]) -> bool:
+    if not os.access(file, os.R_OK):
+        return False  # most distributions declare none; to ask is cheaper than to fail
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return False  # most distributions declare none
+        return False
     try:
         data = b""
         while chunk := os.read(descriptor, 1 << 16):

@@ -30,7 +30,6 @@ from typing import Any
 
 from macfix.engine import Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
 
-from . import _repro
 from ._shapes import Function, calls, function
 
 LISTENERS = ("start_listener", "UDSAddress.open_listener")
@@ -69,6 +68,8 @@ def _listen_calls(tree: ast.Module) -> list[ast.Call]:
 
 def _repro_together() -> None:
     import trio
+
+    from . import _repro
 
     uds = import_module("tractor.ipc._uds")
 

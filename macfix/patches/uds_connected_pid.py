@@ -33,7 +33,6 @@ from typing import Any
 
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed
 
-from . import _repro
 from ._shapes import function_in, is_code
 
 METHOD = "Channel.from_addr"
@@ -68,6 +67,8 @@ async def _connect(connecting: Any) -> Any:
 
 
 def _repro_connecting() -> None:
+    from . import _repro
+
     chan = import_module("tractor.ipc._chan")
 
     async def connect(path: str) -> None:

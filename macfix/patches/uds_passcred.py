@@ -27,7 +27,6 @@ from typing import Any
 
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
 
-from . import _repro
 from ._shapes import around, calls, function, mentions
 
 OPENER = "open_unix_socket_w_passcred"
@@ -61,6 +60,8 @@ def _open_without_option(
 
 
 def _repro_connecting() -> None:
+    from . import _repro
+
     uds = import_module("tractor.ipc._uds")
 
     async def connect(path: str) -> None:

@@ -33,7 +33,6 @@ from typing import Any
 from macfix.darwin.credentials import PeerGoneError, peer_pid
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
 
-from . import _repro
 from ._shapes import contains, function
 from ._stream_addrs import ADDRESS, METHOD, addresses, not_known_address
 
@@ -101,6 +100,8 @@ def _pid_or_unknown(stream: Any) -> int | None:
 
 def _repro_both_ends() -> None:
     import trio
+
+    from . import _repro
 
     uds = import_module("tractor.ipc._uds")
 

@@ -33,7 +33,6 @@ from typing import Any
 
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
 
-from . import _repro
 from ._shapes import calls, contains, function, guarded_by_except
 from ._stream_addrs import ADDRESS, METHOD, addresses, not_known_address
 
@@ -83,6 +82,8 @@ def _addresses(address: Callable[..., Any], error: OSError, stream: Any) -> tupl
 
 def _repro_early_end() -> None:
     import trio
+
+    from . import _repro
 
     uds = import_module("tractor.ipc._uds")
 
