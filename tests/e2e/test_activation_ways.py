@@ -363,7 +363,10 @@ CHILDREN = """
 """
 
 
-@pytest.mark.parametrize("env", ["None", "{'MACFIX_FORCE': 'answer'}"], ids=["inherited", "bare"])
+BARE = "{'MACFIX_FORCE': 'answer', 'HOME': os.environ['HOME']}"
+
+
+@pytest.mark.parametrize("env", ["None", BARE], ids=["inherited", "bare"])
 def test_children_of_every_kind_come_up_mended(
     enabled: Environment, tmp_path: Path, env: str
 ) -> None:
