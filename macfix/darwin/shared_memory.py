@@ -32,6 +32,7 @@ from multiprocessing import resource_tracker, shared_memory
 from types import FunctionType
 from typing import Any, ClassVar, SupportsIndex
 
+from macfix._functions import with_globals
 from macfix.darwin import journal
 from macfix.darwin.journal_index import recorded_claim
 from macfix.darwin.kernel_shm import open_segment, unlink_segment
@@ -295,13 +296,9 @@ class ShareableList(shared_memory.ShareableList):  # type: ignore[type-arg]
 
     # The standard library's own constructor, which finds this module's SharedMemory where it
     # looks for its own: there is no other way in, and its layout is not to be written down twice.
-    __init__: ClassVar[FunctionType] = FunctionType(
-        shared_memory.ShareableList.__init__.__code__,
-        {**vars(shared_memory), "SharedMemory": SharedMemory},
-        "__init__",
-        shared_memory.ShareableList.__init__.__defaults__,
+    __init__: ClassVar[FunctionType] = with_globals(
+        shared_memory.ShareableList.__init__, SharedMemory=SharedMemory
     )
-    __init__.__kwdefaults__ = shared_memory.ShareableList.__init__.__kwdefaults__
 
 
 def shm_unlink(name: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import copy
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, MethodType
 from typing import Any
+
+from macfix._functions import with_globals
 
 from ._source import Source
 
@@ -49,15 +51,7 @@ def _compile_for_beartype(loader: Any, tree: ast.Module, source: Source) -> obje
 
     try:
         twin = copy.copy(loader)
-        own = FunctionType(
-            given.__code__,
-            {**given.__globals__, "compile": parse},
-            given.__name__,
-            given.__defaults__,
-            given.__closure__,
-        )
-        own.__kwdefaults__ = given.__kwdefaults__
-        twin.source_to_code = MethodType(own, twin)
+        twin.source_to_code = MethodType(with_globals(given, compile=parse), twin)
         twin.path_stats = no_bytecode  # it is neither read nor written then
         twin.get_data = lambda path: source.data
         return twin.get_code(source.module)

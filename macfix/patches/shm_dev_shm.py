@@ -28,6 +28,7 @@ from pathlib import Path, PurePosixPath
 from types import FunctionType, ModuleType
 from typing import Any
 
+from macfix._functions import with_globals
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
 
 from ._repro import first_module
@@ -58,15 +59,7 @@ def _from_journal(
 ) -> Any:
     """Call the same function with `SegmentsPath` for what it calls `Path`."""
     assert isinstance(wrapped, FunctionType)
-    same = FunctionType(
-        wrapped.__code__,
-        {**wrapped.__globals__, "Path": SegmentsPath},
-        wrapped.__name__,
-        wrapped.__defaults__,
-        wrapped.__closure__,
-    )
-    same.__kwdefaults__ = wrapped.__kwdefaults__
-    return same(*args, **kwargs)
+    return with_globals(wrapped, Path=SegmentsPath)(*args, **kwargs)
 
 
 class SegmentPath(PurePosixPath):
