@@ -8,9 +8,10 @@ did not ask for, this thread finds top-level modules on the :func:`safe_path` on
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from _thread import get_ident
+
+from ._trust import is_everybodys
 
 __all__ = ["PathFinder", "SafeImports", "safe_path"]
 
@@ -38,7 +39,7 @@ def safe_path() -> list[str]:
     entries = list(sys.path)
     if entries and _is_implicit(entries[0]):
         del entries[0]
-    return [entry for entry in entries if os.path.isabs(entry) and not _is_everybodys(entry)]
+    return [entry for entry in entries if os.path.isabs(entry) and not is_everybodys(entry)]
 
 
 def _is_implicit(first: str) -> bool:
@@ -48,29 +49,6 @@ def _is_implicit(first: str) -> bool:
         return os.path.samefile(first or os.curdir, os.curdir)
     except OSError:
         return False  # one of the two does not exist
-
-
-def _is_everybodys(entry: str) -> bool:
-    """Whether every user of the machine can write to *entry*, or put another in its place."""
-    try:
-        return _can_be_replaced(entry) or bool(os.stat(entry).st_mode & stat.S_IWOTH)
-    except OSError:
-        return False  # nothing can be imported from there either
-
-
-_replaceable = {os.sep: False}
-
-
-def _can_be_replaced(path: str) -> bool:
-    known = _replaceable.get(path)
-    if known is None:
-        above = os.path.dirname(path)
-        mode = os.stat(above).st_mode
-        known = bool(mode & stat.S_IWOTH and not mode & stat.S_ISVTX) or _can_be_replaced(above)
-        if not known and os.path.islink(path):
-            known = _is_everybodys(os.path.realpath(path))
-        _replaceable[path] = known
-    return known
 
 
 class SafeImports:

@@ -77,3 +77,29 @@ def what_others_can_change(path: str) -> str | None:
         if above == place:
             return None
         place = above
+
+
+def is_everybodys(entry: str) -> bool:
+    """Whether every user of the machine can write to *entry*, or put another in its place.
+
+    What does not exist is nobody's. A sticky folder keeps others from replacing what is in it.
+    """
+    try:
+        return _can_be_replaced(entry) or bool(os.stat(entry).st_mode & stat.S_IWOTH)
+    except OSError:
+        return False
+
+
+_replaceable = {os.sep: False}
+
+
+def _can_be_replaced(path: str) -> bool:
+    known = _replaceable.get(path)
+    if known is None:
+        above = os.path.dirname(path)
+        mode = os.stat(above).st_mode
+        known = bool(mode & stat.S_IWOTH and not mode & stat.S_ISVTX) or _can_be_replaced(above)
+        if not known and os.path.islink(path):
+            known = is_everybodys(os.path.realpath(path))
+        _replaceable[path] = known
+    return known
