@@ -207,8 +207,8 @@ def compare(suite: Suite, home: World, other: World) -> Comparison:
     )
     found = Comparison(at_home, elsewhere, suspects)
     for _ in range(AGAIN):
-        if not any(not found.failures(test)[0] for test in suspects):
-            break  # none is left that never failed at home
+        if all(found.failures(test)[0] for test in suspects):
+            break  # each has failed at home, too
         found = replace(
             found,
             home_again=(*found.home_again, suite.run(home, suspects)),

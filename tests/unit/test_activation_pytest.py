@@ -79,9 +79,20 @@ def test_it_says_why_it_is_not_active(folder: Path) -> None:
     assert f"not active: {sys.platform} does not need it" in run(folder, "--macfix")
 
 
-def test_afterwards_what_was_waiting_for_an_upstream_waits_again(folder: Path) -> None:
+def run_program(folder: Path, text: str) -> str:
+    """Run a program that runs pytest itself, and whose tests pass."""
     program = folder / "twice.py"
-    program.write_text(
+    program.write_text(text)
+    path = os.pathsep.join([str(folder), str(REPOSITORY)])
+    done = environments.run(sys.executable, program, cwd=folder, PYTHONPATH=path, **ON)
+    shown = done.stdout + done.stderr
+    assert "passed True" in done.stdout, shown
+    return shown
+
+
+def test_afterwards_what_was_waiting_for_an_upstream_waits_again(folder: Path) -> None:
+    shown = run_program(
+        folder,
         "import sys, pytest\nexec(compile(open(EARLY).read(), EARLY, 'exec'), {})\n".replace(
             "EARLY", repr(EARLY)
         )
@@ -89,25 +100,19 @@ def test_afterwards_what_was_waiting_for_an_upstream_waits_again(folder: Path) -
         "for name in [name for name in sys.modules if name.startswith('tractor')]:\n"
         "    del sys.modules[name]\n"
         "import tractor.thing\n"
-        "print('afterwards', tractor.thing.answer)\n"
+        "print('afterwards', tractor.thing.answer)\n",
     )
-    path = os.pathsep.join([str(folder), str(REPOSITORY)])
-    done = environments.run(sys.executable, program, cwd=folder, PYTHONPATH=path, **ON)
-    assert "passed True" in done.stdout, done.stdout + done.stderr
-    assert "afterwards 42" in done.stdout, done.stdout + done.stderr
+    assert "afterwards 42" in shown
 
 
 def test_afterwards_the_process_is_as_it_was(folder: Path) -> None:
-    program = folder / "twice.py"
-    program.write_text(
+    shown = run_program(
+        folder,
         "import os, sys, pytest\n"
         "before = list(sys.meta_path), dict(os.environ)\n"
         f"print('passed', pytest.main({[*options(), '--macfix']}) == 0)\n"
         "import tractor.thing\n"
         "environ = {k: v for k, v in os.environ.items() if not k.startswith('PYTEST')}\n"
-        "print('undone', sys.meta_path == before[0], environ == before[1], tractor.thing.answer)\n"
+        "print('undone', sys.meta_path == before[0], environ == before[1], tractor.thing.answer)\n",
     )
-    path = os.pathsep.join([str(folder), str(REPOSITORY)])
-    done = environments.run(sys.executable, program, cwd=folder, PYTHONPATH=path, **ON)
-    assert "passed True" in done.stdout, done.stdout + done.stderr
-    assert "undone True True 1" in done.stdout, done.stdout + done.stderr
+    assert "undone True True 1" in shown

@@ -1,7 +1,7 @@
 """Every built-in patch is needed somewhere, is applied where it is, and cures what it says.
 
-The repros of every third patch run every day, and of all with `MACFIX_HEAVY=full`; those of all run
-every day on the replicas.
+The repros of every third patch run every day, and of all with `MACFIX_HEAVY=full`; those of
+sockets and shared memory run every day on the replicas.
 """
 
 from __future__ import annotations
