@@ -38,6 +38,7 @@ def _handover():
     module = type(sys)("macfix_handover")
     module.__file__ = file
     SourceFileLoader(module.__name__, file).exec_module(module)
+    module.BUNDLE = "<bundle>"  # `macfix enable` compiles the path of its bundle in here
     return module
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 """The folder that the package ``macfix`` is in."""
 
+BUNDLE = ""
+"""The file with macfix's modules that ``macfix enable`` wrote; ``early.py`` says where it is."""
+
 _OFF = ("off", "0", "no", "false")  # as macfix.engine's Config has it, which is not imported here
 
 
@@ -80,7 +83,7 @@ def import_macfix() -> None:
     Raises:
         ImportError: if it is not there any more.
     """
-    if "macfix" in sys.modules:
+    if "macfix" in sys.modules or (BUNDLE and _use_bundle()):
         return
     from _frozen_importlib import module_from_spec
     from _frozen_importlib_external import PathFinder
@@ -94,6 +97,26 @@ def import_macfix() -> None:
     except BaseException:
         del sys.modules["macfix"]
         raise
+
+
+def _use_bundle() -> bool:
+    """Import the package out of the bundle; whether that can be done."""
+    from _frozen_importlib import ModuleSpec, module_from_spec
+    from _frozen_importlib_external import SourceFileLoader
+
+    name = "macfix.engine._bundle"
+    file = os.path.join(ROOT, *name.split(".")) + ".py"
+    spec = ModuleSpec(name, SourceFileLoader(name, file), origin=file)
+    spec.has_location = True
+    module = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+    except Exception:
+        return False
+    sys.modules[name] = module
+    if not module.use(BUNDLE, ROOT):
+        del sys.modules[name]
+    return "macfix" in sys.modules
 
 
 def report(error: Exception) -> None:

@@ -17,22 +17,23 @@ import stat
 import sys
 import sysconfig
 import tempfile
-from importlib.util import MAGIC_NUMBER
 from types import CodeType
 
+from macfix.engine._bundle import HEADER, is_whole
 from macfix.engine._trust import what_others_can_change
 
+from .bundling import bundle
 from .root import ROOT
 
 NAME = "macfix.pth"
 CODE = "macfix_early.pyc"
 """What lies beside it: the code of ``early.py``."""
 
+BUNDLE = "macfix.bundle"
+"""What lies there as well: the modules of macfix, to be read when an upstream is imported."""
+
 _MARK = b"# Written by `macfix enable`; `macfix disable` removes it."
 _EARLY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "early.py")
-
-_HEADER = MAGIC_NUMBER + bytes(4) + b"macfix\0\0"
-"""Of a ``.pyc`` without a source: the interpreter ignores the last eight bytes; they are a mark."""
 
 # Every start compiles the line, each expression of it for a tenth of a per cent of the start:
 # it names no module twice, does not look whether the file is there, and, where it is usually not
@@ -91,14 +92,15 @@ def enable() -> tuple[str, bool]:
     place = folder()
     _refuse_unsafe(place)
     file = os.path.join(place, NAME)
-    code = os.path.join(place, CODE)
-    if is_current(file) and not _may_be_changed(file) and not _may_be_changed(code):
+    code, modules = os.path.join(place, CODE), os.path.join(place, BUNDLE)
+    if is_current(file) and not any(map(_may_be_changed, (file, code, modules))):
         return file, False
-    for path in (code, file):
+    for path in (modules, code, file):
         before = _read(path)
         if before is not None and not _is_ours(before):
             raise CannotEnableError(f"{path} was not written by macfix: look at it, and remove it")
-    _write(code, _HEADER + marshal.dumps(_early()))
+    _write(modules, bundle(ROOT))
+    _write(code, HEADER + marshal.dumps(_early(place)))
     _write(file, content(place))
     return file, True
 
@@ -110,7 +112,7 @@ def disable() -> list[str]:
         CannotEnableError: if one cannot be removed.
     """
     removed = []
-    for file in [*written(NAME), *written(CODE)]:
+    for file in [*written(NAME), *written(CODE), *written(BUNDLE)]:
         try:
             os.unlink(file)
         except OSError as error:
@@ -134,27 +136,32 @@ def is_current(file: str) -> bool:
     if _read(file) != content(place):
         return False
     code = _read(os.path.join(place, CODE)) or b""
-    if not code.startswith(_HEADER):
+    if not code.startswith(HEADER):
         return False
     try:
-        found = marshal.loads(code[len(_HEADER) :])
+        found = marshal.loads(code[len(HEADER) :])
     except (EOFError, ValueError, TypeError):
         return False
-    early = _early()
+    early = _early(place)
     # the bytes may differ where the code does not: marshal tells how often an object is used
-    return isinstance(found, CodeType) and (found, found.co_filename) == (early, early.co_filename)
+    if not isinstance(found, CodeType) or found != early or found.co_filename != early.co_filename:
+        return False
+    return is_whole(os.path.join(place, BUNDLE), ROOT)
 
 
-def _early() -> CodeType:
+def _early(place: str) -> CodeType:
+    """The code of ``early.py`` for the folder *place*."""
     with open(_EARLY, "rb") as stream:
-        code: CodeType = compile(stream.read(), _EARLY, "exec", dont_inherit=True, optimize=2)
+        source = stream.read()
+    source = source.replace(b'"<bundle>"', ascii(os.path.join(place, BUNDLE)).encode())
+    code: CodeType = compile(source, _EARLY, "exec", dont_inherit=True, optimize=2)
     return code
 
 
 def _is_ours(data: bytes) -> bool:
-    if len(data) < len(_HEADER):  # what is left of one: a copy that was cut off, a broken disk
-        return _HEADER.startswith(data) or _MARK.startswith(data)
-    return data.startswith(_MARK) or data[8:16] == _HEADER[8:16]
+    if len(data) < len(HEADER):  # what is left of one: a copy that was cut off, a broken disk
+        return HEADER.startswith(data) or _MARK.startswith(data)
+    return data.startswith(_MARK) or data[8:16] == HEADER[8:16]
 
 
 def _may_be_changed(file: str) -> bool:

@@ -6,6 +6,7 @@ import sys
 from importlib.machinery import SourceFileLoader
 from zipimport import zipimporter
 
+from ._bundle import known_states
 from ._cache import Cache, Record, default_folder, key_of
 from ._changes import Changes
 from ._errors import PatchFailedError, describe, warn
@@ -57,7 +58,7 @@ class Engine:
         self.rewritten: set[str] = set()
         self._changes: dict[str, dict[str, Changes]] = {}
         self._cache = Cache(default_folder())
-        self._folder_states: dict[str, bytes] = {}
+        self._folder_states = known_states()
         self.patches: PatchSet = find_patches(config, builtin)
         self._report_problems()
 

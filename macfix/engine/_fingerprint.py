@@ -6,6 +6,8 @@ import hashlib
 import os
 import sys
 
+from ._bundle import folder_state
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,12 +74,9 @@ def _module_of(function: Any) -> str:
 
 def _folder_state(folder: str) -> bytes:
     try:
-        with os.scandir(folder) as entries:
-            files = [(e.name, e.stat()) for e in entries if e.name.endswith(".py")]
+        return folder_state(folder)
     except NotADirectoryError:
         return _archive_state(folder)
-    state = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files)
-    return repr((folder, state)).encode()
 
 
 def _archive_state(folder: str) -> bytes:

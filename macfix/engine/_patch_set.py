@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from ._bundle import import_own
 from ._safe_imports import SafeImports, safe_path
 from ._third_party import may_have_plugins
 
@@ -51,9 +52,7 @@ class Deferred:
             Exception: whatever the import raises.
         """
         with SafeImports():
-            from importlib import import_module
-
-            module = import_module(self.module)
+            module = import_own(self.module)
         for patch in module.macfix_patches():
             if patch.name == self.name:
                 found: Patch = patch

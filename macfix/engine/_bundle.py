@@ -1,0 +1,237 @@
+"""macfix's own modules out of one file, which ``macfix enable`` writes beside its ``.pth``.
+
+To import a module takes Python some 300,000 instructions and a dozen system calls, however small it
+is: for the thirty that mending an upstream needs, as much as all that they do. The file holds their
+code objects. It counts only in the interpreter that wrote it, and only while each source file of
+macfix has the size and the time that it had then, which is how Python itself knows whether
+bytecode is current. Where it does not count, macfix is imported as any package is.
+
+Executed by its path before the package ``macfix`` is imported: it imports nothing that is not
+loaded at the start of an interpreter.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _frozen_importlib import ModuleSpec, _ModuleLockManager, module_from_spec  # type: ignore[attr-defined]
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
+from _imp import source_hash
+from marshal import loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+    from typing import TypeAlias
+
+    Member: TypeAlias = tuple[bool, tuple[str, ...], int, int]
+
+HEADER = MAGIC_NUMBER + bytes(4) + b"macfix\0\0"
+"""As of a ``.pyc``, whose last eight bytes the interpreter ignores; they are a mark."""
+
+FOLDERS = ("macfix", "macfix/engine", "macfix/patches", "macfix/darwin")
+"""Whose modules it has; relative to the folder that the package is in."""
+
+ENTRIES = (
+    "macfix.engine._activate",
+    "macfix.engine._changes",
+    "macfix.engine._engine",
+    "macfix.engine._hookimpl",
+    "macfix.engine._loader",
+)
+"""What mending any upstream needs, with all that these need themselves."""
+
+_HASH_KEY = int.from_bytes(MAGIC_NUMBER, "little")
+_HASH_SIZE = 8
+_LENGTH_SIZE = 4
+FIXED_SIZE = len(HEADER) + _HASH_SIZE + _LENGTH_SIZE
+
+_current: Bundle | None = None
+
+
+def use(file: str, root: str) -> bool:
+    """Import macfix out of the bundle *file* from now on, if it is of the macfix in *root*.
+
+    Returns:
+        Whether it is, and the package with :data:`ENTRIES` is imported. Never raises: what is
+        wrong with the file, or with macfix, shows when macfix is imported without it.
+    """
+    global _current
+    try:
+        bundle = Bundle(file, root)
+        for name in ENTRIES:
+            bundle.load(name)
+        _join([__name__])  # this module was there before its package
+    except Exception:
+        return False
+    _current = bundle
+    return True
+
+
+def is_whole(file: str, root: str) -> bool:
+    """Whether the bundle *file* is undamaged and of the macfix in *root*, as it is now."""
+    try:
+        Bundle(file, root).check()
+    except (OSError, ValueError, EOFError, TypeError):
+        return False
+    return True
+
+
+def import_own(name: str) -> ModuleType:
+    """Import *name*, a module of macfix, out of the bundle if there is one.
+
+    Raises:
+        Exception: whatever its import raises.
+    """
+    if _current is not None:
+        try:
+            _current.load(name)
+            return sys.modules[name]
+        except Exception:
+            pass  # not of this bundle, or the file is another one by now: the import will tell
+    from importlib import import_module
+
+    return import_module(name)
+
+
+def known_states() -> dict[str, bytes]:
+    """The states of the folders that were looked at for the bundle, if there is one."""
+    return {} if _current is None else dict(_current.states)
+
+
+def folder_state(folder: str) -> bytes:
+    """Names, sizes and times of the Python files in *folder*.
+
+    Raises:
+        OSError: if it cannot be looked at; NotADirectoryError if it is in an archive.
+    """
+    with os.scandir(folder) as entries:
+        files = [(e.name, e.stat()) for e in entries if e.name.endswith(".py")]
+    state = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files)
+    return repr((folder, state)).encode()
+
+
+class Bundle:
+    """The file.
+
+    Its head says of what state of the sources it is and, of each module, whether it is a package,
+    in what order it and what it needs are to be executed, and from where to where its code lies.
+
+    Attributes:
+        states: of the folders that the modules are in.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError, EOFError, TypeError: if it is damaged, stale, or not of this interpreter.
+    """
+
+    def __init__(self, file: str, root: str) -> None:
+        self._file = file
+        self._root = root
+        self._members: dict[str, Member]
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fixed = os.read(descriptor, FIXED_SIZE)
+            length = int.from_bytes(fixed[-_LENGTH_SIZE:], "little")
+            head = os.read(descriptor, length)
+        finally:
+            os.close(descriptor)
+        if fixed != fixed_part(head) or sys.flags.optimize:
+            raise ValueError(f"{file} is no bundle of this Python")
+        self._base = len(fixed) + length
+        states, self._members = loads(head)
+        self.states = look(root)
+        if states != self.states:
+            raise ValueError(f"{file} is not of the macfix that is in {root}")
+
+    def check(self) -> None:
+        """Look at the code of all modules.
+
+        Raises:
+            OSError: if it cannot be read.
+            ValueError, EOFError, TypeError: if it is damaged.
+        """
+        with open(self._file, "rb") as stream:
+            for member in self._members:
+                self._code(member, stream.fileno())
+
+    def load(self, name: str) -> None:
+        """Put *name*, with what it needs, into ``sys.modules``, unless it is there.
+
+        Raises:
+            KeyError: if it is not in the bundle.
+            ValueError: if the file was changed.
+            Exception: whatever the module raises.
+        """
+        _, order, _, _ = self._members[name]
+        missing = [each for each in order if each not in sys.modules]
+        if not missing:
+            return
+        descriptor = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            for each in missing:
+                self._execute(each, descriptor)
+        finally:
+            os.close(descriptor)
+            _join([each for each in missing if each in sys.modules])
+
+    def _execute(self, name: str, descriptor: int) -> None:
+        """What the import system does when it has found a module."""
+        code = self._code(name, descriptor)
+        is_package = self._members[name][0]
+        place = os.path.join(self._root, *name.split("."))
+        file = f"{place}/__init__.py" if is_package else f"{place}.py"
+        spec = ModuleSpec(name, SourceFileLoader(name, file), origin=file, is_package=is_package)
+        spec.has_location = True
+        if spec.submodule_search_locations is not None:
+            spec.submodule_search_locations.append(place)
+        with _ModuleLockManager(name):
+            if name in sys.modules:
+                return  # another thread was quicker
+            module = module_from_spec(spec)
+            spec._initializing = True  # type: ignore[attr-defined]  # others wait for the lock
+            sys.modules[name] = module
+            try:
+                exec(code, module.__dict__)
+            except BaseException:
+                del sys.modules[name]
+                raise
+            finally:
+                spec._initializing = False  # type: ignore[attr-defined]
+
+    def _code(self, name: str, descriptor: int) -> CodeType:
+        _, _, start, end = self._members[name]
+        data = os.pread(descriptor, end - start, self._base + start)
+        marshalled = data[_HASH_SIZE:]
+        if data[:_HASH_SIZE] != digest(marshalled):
+            raise ValueError(f"{self._file} was changed")
+        code: CodeType = loads(marshalled)
+        return code
+
+
+def look(root: str) -> dict[str, bytes]:
+    """The states of all :data:`FOLDERS` of the macfix in *root*.
+
+    Raises:
+        OSError: if one cannot be looked at.
+    """
+    folders = [os.path.join(root, folder) for folder in FOLDERS]
+    return {folder: folder_state(folder) for folder in folders}
+
+
+def _join(names: list[str]) -> None:
+    """Make modules attributes of their packages; a package may have needed its own modules."""
+    for name in names:
+        package, _, last = name.rpartition(".")
+        if package in sys.modules:
+            setattr(sys.modules[package], last, sys.modules[name])
+
+
+def fixed_part(head: bytes) -> bytes:
+    """What stands before *head*: the mark, its digest and its length in bytes."""
+    return HEADER + digest(head) + len(head).to_bytes(_LENGTH_SIZE, "little")
+
+
+def digest(data: bytes) -> bytes:
+    """A digest against damage, not against an enemy: who can write here can write anything."""
+    return source_hash(_HASH_KEY, data)
