@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from macfix.engine._bundle import FOLDERS, digest, fixed_part, look
+from macfix.engine._bundle import ENTRIES, FIRST, FOLDERS, digest, fixed_part, look
 
 if TYPE_CHECKING:
     from macfix.engine._bundle import Member
@@ -58,14 +58,19 @@ def bundle(root: str) -> bytes:
     """
     states = look(root)
     modules = {module.name: module for module in _modules(root)}
+    orders = {name: _order(name, modules) for name in modules}
+    core = dict.fromkeys(name for entry in (FIRST, *ENTRIES) for name in orders[entry])
+    groups = [list(core), *([name] for name in modules if name not in core)]
     members: dict[str, Member] = {}
+    parts: list[tuple[int, int]] = []
     body = b""
-    for name, module in modules.items():
-        code = marshal.dumps(module.code)
-        start = len(body)
-        body += digest(code) + code
-        members[name] = (module.is_package, _order(name, modules), start, len(body))
-    head = marshal.dumps((states, members))
+    for group in groups:
+        codes = marshal.dumps({name: modules[name].code for name in group})
+        for name in group:
+            members[name] = (modules[name].is_package, orders[name], len(parts))
+        parts.append((len(body), len(body) + len(digest(codes)) + len(codes)))
+        body += digest(codes) + codes
+    head = marshal.dumps((states, members, parts))
     return fixed_part(head) + head + body
 
 

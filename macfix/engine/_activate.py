@@ -135,8 +135,8 @@ def status() -> Status:
         active=True,
         reason=f"on {sys.platform}",
         entries=tuple(engine.ledger.entries()),
-        problems=tuple(engine.ledger.problems),
-        notes=dict(engine.ledger.notes),
+        problems=tuple(engine.patches.problems),
+        notes=dict(engine.notes),
     )
 
 
@@ -148,7 +148,7 @@ def why() -> str:
 def note(name: str, text: str) -> None:
     """Leave a fact about this process in the ledger, under *name*; nothing if macfix is off."""
     if _finder is not None and _finder.engine is not None:
-        _finder.engine.ledger.notes[name] = text
+        _finder.engine.notes[name] = text
 
 
 def _wanted(config: Config) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
-from _frozen_importlib import ModuleSpec, _ModuleLockManager, module_from_spec  # type: ignore[attr-defined]
+from _frozen_importlib import ModuleSpec, module_from_spec
 from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 from _imp import source_hash
 from marshal import loads
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import TypeAlias
 
-    Member: TypeAlias = tuple[bool, tuple[str, ...], int, int]
+    Member: TypeAlias = tuple[bool, tuple[str, ...], int]
 
 HEADER = MAGIC_NUMBER + bytes(4) + b"macfix\0\0"
 """As of a ``.pyc``, whose last eight bytes the interpreter ignores; they are a mark."""
@@ -32,8 +32,10 @@ HEADER = MAGIC_NUMBER + bytes(4) + b"macfix\0\0"
 FOLDERS = ("macfix", "macfix/engine", "macfix/patches", "macfix/darwin")
 """Whose modules it has; relative to the folder that the package is in."""
 
+FIRST = "macfix.engine._activate"
+"""What finds upstreams; needs only what is loaded at the start of an interpreter."""
+
 ENTRIES = (
-    "macfix.engine._activate",
     "macfix.engine._changes",
     "macfix.engine._engine",
     "macfix.engine._hookimpl",
@@ -46,6 +48,7 @@ _HASH_SIZE = 8
 _LENGTH_SIZE = 4
 FIXED_SIZE = len(HEADER) + _HASH_SIZE + _LENGTH_SIZE
 
+_SAFE_IMPORTS = "macfix.engine._safe_imports"
 _current: Bundle | None = None
 
 
@@ -53,14 +56,15 @@ def use(file: str, root: str) -> bool:
     """Import macfix out of the bundle *file* from now on, if it is of the macfix in *root*.
 
     Returns:
-        Whether it is, and the package with :data:`ENTRIES` is imported. Never raises: what is
+        Whether it is, and :data:`FIRST` and :data:`ENTRIES` are imported. Never raises: what is
         wrong with the file, or with macfix, shows when macfix is imported without it.
     """
     global _current
     try:
         bundle = Bundle(file, root)
-        for name in ENTRIES:
-            bundle.load(name)
+        bundle.load(FIRST)
+        with sys.modules[_SAFE_IMPORTS].SafeImports():
+            bundle.load(*ENTRIES)
         _join([__name__])  # this module was there before its package
     except Exception:
         return False
@@ -100,22 +104,23 @@ def known_states() -> dict[str, bytes]:
 
 
 def folder_state(folder: str) -> bytes:
-    """Names, sizes and times of the Python files in *folder*.
+    """A digest of the names, sizes and times of the Python files in *folder*.
 
     Raises:
         OSError: if it cannot be looked at; NotADirectoryError if it is in an archive.
     """
     with os.scandir(folder) as entries:
         files = [(e.name, e.stat()) for e in entries if e.name.endswith(".py")]
-    state = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files)
-    return repr((folder, state)).encode()
+    state = sorted([(name, stat.st_size, stat.st_mtime_ns) for name, stat in files])
+    return digest(repr((folder, state)).encode())
 
 
 class Bundle:
     """The file.
 
     Its head says of what state of the sources it is and, of each module, whether it is a package,
-    in what order it and what it needs are to be executed, and from where to where its code lies.
+    in what order it and what it needs are to be executed, and in which part its code lies. The
+    first part is the code of all that any upstream needs: to read it at one go takes half the time.
 
     Attributes:
         states: of the folders that the modules are in.
@@ -129,6 +134,8 @@ class Bundle:
         self._file = file
         self._root = root
         self._members: dict[str, Member]
+        self._parts: list[tuple[int, int]]
+        self._waiting: dict[str, CodeType] = {}
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fixed = os.read(descriptor, FIXED_SIZE)
@@ -139,7 +146,7 @@ class Bundle:
         if fixed != fixed_part(head) or sys.flags.optimize:
             raise ValueError(f"{file} is no bundle of this Python")
         self._base = len(fixed) + length
-        states, self._members = loads(head)
+        states, self._members, self._parts = loads(head)
         self.states = look(root)
         if states != self.states:
             raise ValueError(f"{file} is not of the macfix that is in {root}")
@@ -152,61 +159,65 @@ class Bundle:
             ValueError, EOFError, TypeError: if it is damaged.
         """
         with open(self._file, "rb") as stream:
-            for member in self._members:
-                self._code(member, stream.fileno())
+            for part in range(len(self._parts)):
+                self._codes(part, stream.fileno())
 
-    def load(self, name: str) -> None:
-        """Put *name*, with what it needs, into ``sys.modules``, unless it is there.
+    def load(self, *names: str) -> None:
+        """Put *names*, with what they need, into ``sys.modules``, unless they are there.
 
         Raises:
-            KeyError: if it is not in the bundle.
+            KeyError: if one is not in the bundle.
             ValueError: if the file was changed.
-            Exception: whatever the module raises.
+            Exception: whatever a module raises.
         """
-        _, order, _, _ = self._members[name]
-        missing = [each for each in order if each not in sys.modules]
+        order = [each for name in names for each in self._members[name][1]]
+        missing = [each for each in dict.fromkeys(order) if each not in sys.modules]
         if not missing:
             return
-        descriptor = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
+        self._read_parts({self._members[each][2] for each in missing if each not in self._waiting})
         try:
             for each in missing:
-                self._execute(each, descriptor)
+                self._execute(each, self._waiting.pop(each))
         finally:
-            os.close(descriptor)
             _join([each for each in missing if each in sys.modules])
 
-    def _execute(self, name: str, descriptor: int) -> None:
-        """What the import system does when it has found a module."""
-        code = self._code(name, descriptor)
+    def _read_parts(self, parts: set[int]) -> None:
+        if parts:
+            descriptor = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                for part in parts:
+                    self._waiting.update(self._codes(part, descriptor))
+            finally:
+                os.close(descriptor)
+
+    def _codes(self, part: int, descriptor: int) -> dict[str, CodeType]:
+        start, end = self._parts[part]
+        data = os.pread(descriptor, end - start, self._base + start)
+        marshalled = data[_HASH_SIZE:]
+        if data[:_HASH_SIZE] != digest(marshalled):
+            raise ValueError(f"{self._file} was changed")
+        codes: dict[str, CodeType] = loads(marshalled)
+        return codes
+
+    def _execute(self, name: str, code: CodeType) -> None:
+        """What the import system does when it has found a module.
+
+        It is published when it is complete, so that no other thread sees half of it. If another
+        one has imported it meanwhile, that is the one.
+        """
+        place = f"{self._root}/{name.replace('.', '/')}"
         is_package = self._members[name][0]
-        place = os.path.join(self._root, *name.split("."))
         file = f"{place}/__init__.py" if is_package else f"{place}.py"
         spec = ModuleSpec(name, SourceFileLoader(name, file), origin=file, is_package=is_package)
         spec.has_location = True
         if spec.submodule_search_locations is not None:
             spec.submodule_search_locations.append(place)
-        with _ModuleLockManager(name):
-            if name in sys.modules:
-                return  # another thread was quicker
-            module = module_from_spec(spec)
-            spec._initializing = True  # type: ignore[attr-defined]  # others wait for the lock
-            sys.modules[name] = module
-            try:
-                exec(code, module.__dict__)
-            except BaseException:
-                del sys.modules[name]
-                raise
-            finally:
-                spec._initializing = False  # type: ignore[attr-defined]
-
-    def _code(self, name: str, descriptor: int) -> CodeType:
-        _, _, start, end = self._members[name]
-        data = os.pread(descriptor, end - start, self._base + start)
-        marshalled = data[_HASH_SIZE:]
-        if data[:_HASH_SIZE] != digest(marshalled):
-            raise ValueError(f"{self._file} was changed")
-        code: CodeType = loads(marshalled)
-        return code
+        if sys.pycache_prefix is None:  # else it is computed, which takes as long as all this
+            folder, _, base = file[:-3].rpartition("/")
+            spec.cached = f"{folder}/__pycache__/{base}.{sys.implementation.cache_tag}.pyc"
+        module = module_from_spec(spec)
+        exec(code, module.__dict__)
+        sys.modules.setdefault(name, module)
 
 
 def look(root: str) -> dict[str, bytes]:

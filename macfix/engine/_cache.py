@@ -1,4 +1,4 @@
-"""The cache of verdicts and rewritten bytecode.
+"""The cache of verdicts and rewritten bytecode, and of where nobody contributes patches.
 
 Rewritten bytecode is macfix's own: it never lands in upstream's ``__pycache__``, where it would
 haunt runs without macfix. It lies in the user's cache folder, one file for each source, set of
@@ -15,12 +15,32 @@ import sys
 from importlib.util import MAGIC_NUMBER, source_hash
 from types import CodeType
 
+from macfix import __version__
 from macfix._value import value
 
 from ._patch import Verdict
 from ._trust import is_private_folder, read_own_file
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _HEADER = b"macfix bytecode 1\n"
+_interpreter = hashlib.blake2b(
+    repr(
+        (
+            __version__,
+            MAGIC_NUMBER,
+            sys.implementation.cache_tag,
+            sys.version,
+            sys.platform,
+            sys.flags.optimize,
+        )
+    ).encode(),
+    digest_size=20,
+)
+"""What all keys begin with."""
+
 _KEEP = 8
 """Files kept for each module: the vintages of an upstream that one may switch between."""
 
@@ -62,23 +82,39 @@ class Cache:
 
     def read(self, key: str) -> Record | None:
         """The record stored under *key*, or None if there is none that can be trusted."""
+        content = self.load(key)
+        try:
+            verdicts, code = content
+            if code is not None and not isinstance(code, CodeType):
+                return None
+            return Record({name: Verdict(*verdict) for name, verdict in verdicts.items()}, code)
+        except (ValueError, TypeError, AttributeError):
+            return None
+
+    def write(self, key: str, record: Record) -> None:
+        """Store *record* under *key*, atomically; silently nothing if that is not possible."""
+        verdicts = {name: (v.state, v.reason) for name, v in record.verdicts.items()}
+        self.store(key, (verdicts, record.code))
+
+    def load(self, key: str) -> Any:
+        """What is stored under *key*, or None if there is nothing that can be trusted."""
         if self._folder is None:
             return None
         try:
             if not is_private_folder(self._folder):
                 return None
             return _decode(read_own_file(os.path.join(self._folder, key)))
-        except (OSError, ValueError, EOFError, TypeError, KeyError):
+        except (OSError, ValueError, EOFError, TypeError):
             return None
 
-    def write(self, key: str, record: Record) -> None:
-        """Store *record* under *key*, atomically; silently nothing if that is not possible."""
+    def store(self, key: str, content: Any) -> None:
+        """Store *content*, which marshal can write; silently nothing if that is not possible."""
         if self._folder is None or sys.dont_write_bytecode:
             return
         try:
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
             if is_private_folder(self._folder):
-                _write_atomically(self._folder, key, _encode(record))
+                _write_atomically(self._folder, key, _encode(content))
                 _prune(self._folder, key)
         except (OSError, ValueError):
             pass
@@ -93,44 +129,29 @@ def key_of(module: str, path: str, source: bytes, patches: str) -> str:
         source: the source as it lies on disk.
         patches: the fingerprint of the patches concerned.
     """
-    from macfix import __version__
-
-    interpreter = (
-        sys.implementation.cache_tag,
-        sys.version,
-        sys.platform,
-        sys.flags.optimize,
-    )
-    digest = hashlib.blake2b(digest_size=20)
+    key = _interpreter.copy()
     for part in (
-        __version__.encode(),
-        MAGIC_NUMBER,
-        repr(interpreter).encode(),
         module.encode(),
         os.fsencode(path),
         patches.encode(),
         len(source).to_bytes(8, "big"),
         source_hash(source),  # as in Python's own hash-based bytecode files: a tenth of the price
     ):
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return f"{module}-{digest.hexdigest()}"
+        key.update(len(part).to_bytes(8, "big") + part)
+    return f"{module}-{key.hexdigest()}"
 
 
-def _encode(record: Record) -> bytes:
-    verdicts = {name: (v.state, v.reason) for name, v in record.verdicts.items()}
-    body = marshal.dumps((verdicts, record.code))
+def _encode(content: Any) -> bytes:
+    body = marshal.dumps(content)
     return _HEADER + hashlib.sha256(body).digest() + body
 
 
-def _decode(data: bytes) -> Record:
+def _decode(data: bytes) -> Any:
     digest_end = len(_HEADER) + hashlib.sha256().digest_size
     body = data[digest_end:]
     if data[:digest_end] != _HEADER + hashlib.sha256(body).digest():
         raise ValueError("not a whole macfix bytecode file")
-    verdicts, code = marshal.loads(body)
-    if code is not None and not isinstance(code, CodeType):
-        raise ValueError("the cached code is no code")
-    return Record({name: Verdict(*verdict) for name, verdict in verdicts.items()}, code)
+    return marshal.loads(body)
 
 
 def _write_atomically(folder: str, name: str, data: bytes) -> None:

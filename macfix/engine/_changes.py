@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from ._errors import describe
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 _ABSENT: Any = object()
 
@@ -60,6 +60,8 @@ class Changes:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
+                from ._errors import describe
+
                 problem = f"undoing a change raised {describe(error)}"
             if problem:
                 left.append(problem)

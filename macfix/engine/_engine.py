@@ -9,9 +9,7 @@ from zipimport import zipimporter
 from ._bundle import known_states
 from ._cache import Cache, Record, default_folder, key_of
 from ._changes import Changes
-from ._errors import PatchFailedError, describe, warn
 from ._fingerprint import fingerprint
-from ._ledger import Entry, Ledger, Problem, State
 from ._patch import Patch, Verdict, unknown
 from ._patch_set import Deferred, PatchSet, find_patches, loaded
 from ._safe_imports import SafeImports
@@ -19,13 +17,13 @@ from ._source import Source
 
 TYPE_CHECKING = False  # not typing's, and few imports: this is loaded with every upstream
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Iterable, Iterator
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
     from typing import Any
 
     from ._config import Config
+    from ._ledger import Entry, Ledger, Outcome, StateName
 
 
 class Plan:
@@ -54,12 +52,13 @@ class Engine:
 
     def __init__(self, config: Config, builtin: Iterable[str] = ()) -> None:
         self.config = config
-        self.ledger = Ledger(self._undecided)
+        self.notes: dict[str, str] = {}
         self.rewritten: set[str] = set()
+        self._outcomes: dict[tuple[str, str], Outcome] = {}
         self._changes: dict[str, dict[str, Changes]] = {}
         self._cache = Cache(default_folder())
         self._folder_states = known_states()
-        self.patches: PatchSet = find_patches(config, builtin)
+        self.patches: PatchSet = find_patches(config, builtin, self._cache)
         self._report_problems()
 
     # -- what there is to do -------------------------------------------------------------------
@@ -86,11 +85,11 @@ class Engine:
         try:
             with SafeImports():
                 return self._plan(spec, loader)
-        except PatchFailedError:
-            raise
         except Exception as error:  # an importer that misbehaves: the module runs as it is
+            if self.config.strict and _is_ours(error):
+                raise
             for patch in self.applicable(spec.name):
-                self._fail(patch, spec.name, "looking at the source raised", error)
+                self.fail(patch, spec.name, "looking at the source raised", error)
             return Plan()
 
     def _plan(self, spec: ModuleSpec, loader: Any) -> Plan:
@@ -113,9 +112,11 @@ class Engine:
     def _plan_afresh(
         self, source: Source, loader: Any, patches: list[Patch | Deferred], key: str | None
     ) -> Plan:
-        verdicts = self._verdicts(source, patches)
+        from ._afresh import rewrite, verdicts_on
+
+        verdicts = verdicts_on(source, patches, self)
         plan = self._plan_from(verdicts, source, patches)
-        self._rewrite(plan, source, loader)
+        rewrite(plan, source, loader, self)
         if key and not plan.failed and len(verdicts) == len(patches):
             self._cache.write(key, Record(verdicts, plan.code))
         return plan
@@ -131,7 +132,7 @@ class Engine:
             if verdict.state != "needed":
                 self._judge(listed, target, verdict)
                 continue
-            patch = self._load(listed, target)
+            patch = self.load(listed, target)
             if patch is None:
                 plan.failed.add(listed.name)
                 continue
@@ -142,52 +143,13 @@ class Engine:
                 plan.installs.append(patch)
         return plan
 
-    def _load(self, patch: Patch | Deferred, target: str) -> Patch | None:
+    def load(self, patch: Patch | Deferred, target: str) -> Patch | None:
+        """*patch*, or None if it cannot be imported, which the ledger says then."""
         try:
             return loaded(patch)
         except Exception as error:
-            self._fail(patch, target, "it cannot be imported", error)
+            self.fail(patch, target, "it cannot be imported", error)
             return None
-
-    def _verdicts(self, source: Source, patches: list[Patch | Deferred]) -> dict[str, Verdict]:
-        verdicts: dict[str, Verdict] = {}
-        for listed in patches:
-            patch = self._load(listed, source.module)
-            if patch is None:
-                continue
-            try:
-                verdict = patch.needed(source)
-                if not isinstance(verdict, Verdict):
-                    raise TypeError(f"needed() gave {verdict!r}, not a Verdict")
-                verdicts[patch.name] = verdict
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                problem = _unparsable(source)
-                if problem is not None:
-                    return {patch.name: unknown(problem) for patch in patches}
-                self._fail(patch, source.module, "needed() raised", error)
-        return verdicts
-
-    def _rewrite(self, plan: Plan, source: Source, loader: Any) -> None:
-        """Rewrite one patch after the other; one that fails is left out, whole."""
-        if not plan.rewritten:
-            return
-        from ._compile import compile_for
-
-        done: list[Patch] = []
-        for patch in plan.rewritten:
-            try:
-                plan.code = compile_for(loader, _rewritten_tree(source, [*done, patch]), source)
-                done.append(patch)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                plan.failed.add(patch.name)
-                self._fail(patch, source.module, "rewrite() raised", error)
-        plan.rewritten = done
-        # half a patch is worse than none: what cannot be rewritten is not installed either
-        plan.installs = [patch for patch in plan.installs if patch.name not in plan.failed]
 
     def _cache_key(
         self, source: Source, loader: Any, patches: list[Patch | Deferred]
@@ -221,13 +183,16 @@ class Engine:
             undone: the patches that were installed into its earlier execution.
             error: what its execution raised.
         """
+        from ._afresh import does_not_parse
+        from ._errors import describe
+
         reason = f"it was undone for a reload, which raised {describe(error)}"
         for name in undone:
-            self._enter(Entry(name, target, State.FAILED, reason))
+            self._enter(name, target, "failed", reason)
         if isinstance(error, SyntaxError) and error.filename == plan.path:
             for patch in self.applicable(target):
                 if patch.name in plan.reasons:  # it looked at a sound part of the source
-                    self._judge(patch, target, unknown(_does_not_parse(error)))
+                    self._judge(patch, target, unknown(does_not_parse(error)))
 
     def after_execution(self, plan: Plan, target: str, module: ModuleType) -> None:
         """Install what the plan wants into *module*, which has just executed."""
@@ -238,7 +203,7 @@ class Engine:
                 self._install(patch, plan, target, module)
         for name, reason in plan.reasons.items():
             if name not in plan.failed:
-                self._enter(Entry(name, target, State.APPLIED, reason))
+                self._enter(name, target, "applied", reason)
 
     def _install(self, patch: Patch, plan: Plan, target: str, module: ModuleType) -> None:
         assert patch.install is not None
@@ -251,7 +216,7 @@ class Engine:
         except BaseException as error:
             changes.revert()
             plan.failed.add(patch.name)
-            self._fail(patch, target, "install() raised", error)
+            self.fail(patch, target, "install() raised", error)
         else:
             self._changes.setdefault(target, {})[patch.name] = changes
 
@@ -277,7 +242,7 @@ class Engine:
         reason = f"{why}, and is left as it is"
         for target in imported:
             for patch in self.applicable(target):
-                self._enter(Entry(patch.name, target, State.LATE, reason))
+                self._enter(patch.name, target, "target already imported", reason)
                 late.append(target)
         return list(dict.fromkeys(late))
 
@@ -286,7 +251,16 @@ class Engine:
         for patch in self.applicable(target):
             self._judge(patch, target, unknown(why))
 
+    @property
+    def ledger(self) -> Ledger:
+        """What became of every patch, for who wants to look at it."""
+        from ._ledger import Ledger
+
+        return Ledger(self._outcomes, self._undecided, self.patches.problems, self.notes)
+
     def _undecided(self) -> Iterator[Entry]:
+        from ._ledger import Entry, State
+
         for target, patches in self.patches.by_target.items():
             for patch in patches:
                 if not self.config.selects(patch.name):
@@ -305,33 +279,47 @@ class Engine:
         known = self.patches.origin
         for name in self.config.unknown_patches(known):
             message = f"there is no patch {name!r}; there are: {', '.join(sorted(known)) or 'none'}"
+            from ._ledger import Problem
+
             self.patches.problems.append(
                 Problem("MACFIX_SKIP, MACFIX_ONLY or MACFIX_FORCE", message)
             )
-        self.ledger.problems = self.patches.problems
+        if not self.patches.problems:
+            return
+        from ._errors import PatchFailedError, warn
+
         for problem in self.patches.problems:
             warn(f"{problem.where}: {problem.message}")
-        if self.config.strict and self.patches.problems:
+        if self.config.strict:
             raise PatchFailedError(
                 "; ".join(f"{p.where}: {p.message}" for p in self.patches.problems)
             )
 
     def _judge(self, patch: Patch | Deferred, target: str, verdict: Verdict) -> None:
-        if verdict.state == "unknown":
-            self._enter(Entry(patch.name, target, State.UNKNOWN, verdict.reason))
-            warn(
-                f"{target}: patch {patch.name} does not know this upstream and leaves it alone: "
-                f"{verdict.reason}"
-            )
-        else:
-            self._enter(Entry(patch.name, target, State.NOT_NEEDED, verdict.reason))
+        if verdict.state == "not needed":
+            self._enter(patch.name, target, "not needed", verdict.reason)
+            return
+        from ._errors import warn
 
-    def _fail(self, patch: Patch | Deferred, target: str, what: str, error: BaseException) -> None:
+        self._enter(patch.name, target, "unknown upstream", verdict.reason)
+        warn(
+            f"{target}: patch {patch.name} does not know this upstream and leaves it alone: "
+            f"{verdict.reason}"
+        )
+
+    def fail(self, patch: Patch | Deferred, target: str, what: str, error: BaseException) -> None:
+        """Enter in the ledger that *patch* failed at *target*, and warn.
+
+        Raises:
+            PatchFailedError: if ``MACFIX_STRICT`` is set.
+        """
         import traceback
+
+        from ._errors import PatchFailedError, describe, warn
 
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         reason = f"{what}: {describe(error)}"
-        self._enter(Entry(patch.name, target, State.FAILED, reason, text))
+        self._enter(patch.name, target, "failed", reason, text)
         if self.config.strict:
             raise PatchFailedError(f"{target}: patch {patch.name}: {reason}") from error
         warn(
@@ -339,28 +327,17 @@ class Engine:
             f"(`macfix status` has the traceback)"
         )
 
-    def _enter(self, entry: Entry) -> None:
-        self.ledger.record(entry)
-        self.patches.observe(entry)
+    def _enter(
+        self, patch: str, target: str, state: StateName, reason: str, traceback: str | None = None
+    ) -> None:
+        self._outcomes[patch, target] = (state, reason, traceback)
+        if self.patches.observe is not None:
+            from ._ledger import Entry, State
+
+            self.patches.observe(Entry(patch, target, State(state), reason, traceback))
 
 
-def _unparsable(source: Source) -> str | None:
-    try:
-        source.tree  # noqa: B018
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return _does_not_parse(error)
-    return None
+def _is_ours(error: Exception) -> bool:
+    from ._errors import PatchFailedError
 
-
-def _does_not_parse(error: BaseException) -> str:
-    return f"its source does not parse on this Python: {error}"
-
-
-def _rewritten_tree(source: Source, patches: list[Patch]) -> ast.Module:
-    import ast
-
-    tree = source.parse()  # a new one each time: a rewrite that fails half-way has spoilt its own
-    for patch in patches:
-        assert patch.rewrite is not None
-        tree = patch.rewrite(tree)
-    return ast.fix_missing_locations(tree)
+    return isinstance(error, PatchFailedError)

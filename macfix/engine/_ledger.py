@@ -9,8 +9,20 @@ from macfix._value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, Literal, TypeAlias
+
+    StateName: TypeAlias = Literal[
+        "applied",
+        "not needed",
+        "unknown upstream",
+        "failed",
+        "skipped by the user",
+        "target already imported",
+        "pending",
+    ]
+    Outcome: TypeAlias = tuple[StateName, str, str | None]
+    """State, reason and traceback: an :class:`Entry` as long as nobody looks."""
 
 
 class State(str, Enum):
@@ -73,28 +85,38 @@ class Problem:
 class Ledger:
     """Every patch at every target, in the order in which things happened.
 
-    Recording is thread safe: one dictionary assignment, and one list append.
+    A view of what the engine has noted down, made when somebody looks.
+
+    Attributes:
+        problems: plugins that could not be loaded, patches that were refused, wrong names.
+        notes: facts about this process, by name.
     """
 
-    def __init__(self, undecided: Callable[[], Iterable[Entry]] = tuple) -> None:
+    def __init__(
+        self,
+        outcomes: Mapping[tuple[str, str], Outcome],
+        undecided: Callable[[], Iterable[Entry]] = tuple,
+        problems: list[Problem] | None = None,
+        notes: dict[str, str] | None = None,
+    ) -> None:
         """
         Args:
+            outcomes: what became of patches so far, by patch and target.
             undecided: the lines of all patches at all targets as long as nothing has become of
-                them. Called when somebody looks.
+                them.
+            problems, notes: as the attributes.
         """
+        self._outcomes = outcomes
         self._undecided = undecided
-        self._entries: dict[tuple[str, str], Entry] = {}
-        self.problems: list[Problem] = []
-        self.notes: dict[str, str] = {}
-
-    def record(self, entry: Entry) -> None:
-        """Enter *entry*; what was known of that patch at that target before is replaced."""
-        self._entries[entry.patch, entry.target] = entry
+        self.problems = [] if problems is None else problems
+        self.notes = {} if notes is None else notes
 
     def entries(self) -> list[Entry]:
         """All lines, by target and then by patch as the plugins contributed them."""
-        known = {(entry.patch, entry.target): entry for entry in self._undecided()}
-        return list((known | self._entries).values())
+        lines = {(entry.patch, entry.target): entry for entry in self._undecided()}
+        for (patch, target), (state, reason, traceback) in list(self._outcomes.items()):
+            lines[patch, target] = Entry(patch, target, State(state), reason, traceback)
+        return list(lines.values())
 
     def get(self, patch: str, target: str) -> Entry | None:
         """The line of *patch* at *target*, if there is one."""

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from ._cache import Cache
     from ._config import Config
     from ._ledger import Entry, Problem
     from ._patch import Patch
@@ -71,7 +72,7 @@ class PatchSet:
         origin: the plugin that each patch, by name, came from.
         homes: the module of that plugin, for those that are not built in.
         problems: plugins that could not be loaded, and patches that were refused.
-        observe: tells the plugins what became of a patch.
+        observe: tells the plugins what became of a patch; None where no plugin could listen.
     """
 
     def __init__(self) -> None:
@@ -79,7 +80,7 @@ class PatchSet:
         self.origin: dict[str, str] = {}
         self.homes: dict[str, str] = {}
         self.problems: list[Problem] = []
-        self.observe: Callable[[Entry], None] = lambda entry: None
+        self.observe: Callable[[Entry], None] | None = None
 
     def patches(self) -> list[Patch | Deferred]:
         """All patches, each once."""
@@ -92,12 +93,13 @@ class PatchSet:
             self.by_target[target] = (*self.by_target.get(target, ()), patch)
 
 
-def find_patches(config: Config, builtin: Iterable[str]) -> PatchSet:
+def find_patches(config: Config, builtin: Iterable[str], cache: Cache) -> PatchSet:
     """What every plugin contributes: those of *builtin* deferred where that is possible.
 
     Args:
         config: says which plugins must not be, or may be, loaded.
         builtin: module names of plugins to load even where no installed distribution lists them.
+        cache: where it is kept in which folders nobody else contributes patches.
     """
     from macfix.patches._contents import CONTENTS
 
@@ -113,7 +115,7 @@ def find_patches(config: Config, builtin: Iterable[str]) -> PatchSet:
     deferred = {patch.module for patch in found.patches() if isinstance(patch, Deferred)}
     rest = [module for module in modules if module not in deferred]
     others = [module for module in rest if plugin_name(module) not in config.block]
-    if others or may_have_plugins(safe_path(), set(modules)):
+    if others or may_have_plugins(safe_path(), set(modules), cache):
         with SafeImports():
             from ._plugins import load_others
 

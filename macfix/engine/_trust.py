@@ -50,12 +50,17 @@ def read_own_file(path: str) -> bytes:
         OSError: if it cannot be read, or is a symbolic link.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(descriptor, "rb", buffering=0) as file:
+    try:
         state = os.fstat(descriptor)
         foreign = state.st_uid != os.geteuid() or state.st_mode & _OTHERS_WRITE
         if not stat.S_ISREG(state.st_mode) or foreign:
             raise ValueError(f"{path} could have been written by somebody else")
-        return file.readall()
+        data = b""
+        while chunk := os.read(descriptor, state.st_size - len(data)):
+            data += chunk
+        return data
+    finally:
+        os.close(descriptor)
 
 
 def what_others_can_change(path: str) -> str | None:

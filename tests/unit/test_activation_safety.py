@@ -198,7 +198,7 @@ def test_an_allow_list_keeps_all_others_out(environment: Environment) -> None:
 def test_the_built_in_patches_need_no_pluggy(environment: Environment) -> None:
     (environment.packages / "answer_plugin-1.dist-info" / "entry_points.txt").unlink()
     look = "import sys, tractor; print({'pluggy', 'importlib.metadata'} & set(sys.modules))"
-    name = next(iter(find_patches(Config(), _builtin()).origin))
+    name = next(iter(find_patches(Config(), _builtin(), Cache(None)).origin))
     assert environment.run("-c", look, MACFIX_FORCE=name) == "set()"
 
 
