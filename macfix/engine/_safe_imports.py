@@ -60,10 +60,13 @@ class SafeImports:
     """
 
     _entered: dict[int, int] = {}  # noqa: RUF012  (by thread; one for all instances)
+    _safe: tuple[list[str], list[str]] | None = None
+    """A `sys.path` and its safe part: looked at once, not for each import."""
 
     def __enter__(self) -> None:
         thread = get_ident()
         self._entered[thread] = self._entered.get(thread, 0) + 1
+        SafeImports._safe = None
         _replace(PathFinder, SafeImports)
 
     def __exit__(self, *_: object) -> None:
@@ -90,7 +93,10 @@ class SafeImports:
     ) -> ModuleSpec | None:
         if path is not None or get_ident() not in cls._entered:
             return PathFinder.find_spec(name, path, target)
-        spec = PathFinder.find_spec(name, safe_path(), target)
+        safe = cls._safe
+        if safe is None or safe[0] != sys.path:
+            safe = cls._safe = (list(sys.path), safe_path())
+        spec = PathFinder.find_spec(name, safe[1], target)
         if spec is None and name in _DEPENDENCIES:
             spec = PathFinder.find_spec(name, [_ROOT], target)  # a zipapp, or pip's --target
         return spec
