@@ -40,6 +40,7 @@ ENTRIES = (
     "macfix.engine._engine",
     "macfix.engine._hookimpl",
     "macfix.engine._loader",
+    "macfix.engine._wrapt",
 )
 """What mending any upstream needs, with all that these need themselves."""
 

@@ -32,12 +32,12 @@ class Changes:
         Raises:
             AttributeError: if *owner* has no such attribute.
         """
-        import wrapt
+        from ._wrapt import function_wrapper
 
         original = vars(owner).get(name, _ABSENT)
         if original is _ABSENT:
             original = getattr(owner, name)  # inherited: the wrapper goes on this class only
-        self._replace(owner, name, wrapt.FunctionWrapper(original, wrapper))
+        self._replace(owner, name, function_wrapper()(original, wrapper))
 
     def on_revert(self, undo: Callable[[], object]) -> None:
         """Have *undo* called, without arguments, when the changes are reverted.
