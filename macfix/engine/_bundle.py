@@ -111,9 +111,12 @@ def folder_state(folder: str) -> bytes:
         OSError: if it cannot be looked at; NotADirectoryError if it is in an archive.
     """
     with os.scandir(folder) as entries:
-        files = [(e.name, e.stat()) for e in entries if e.name.endswith(".py")]
-    state = sorted([(name, stat.st_size, stat.st_mtime_ns) for name, stat in files])
-    return digest(repr((folder, state)).encode())
+        files = [
+            f"{e.name} {stat.st_size} {stat.st_mtime_ns}"
+            for e in entries
+            if e.name.endswith(".py") and (stat := e.stat())
+        ]
+    return digest(ascii((folder, *sorted(files))).encode())
 
 
 class Bundle:

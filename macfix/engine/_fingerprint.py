@@ -34,15 +34,20 @@ def fingerprint(
         known: the states of folders that were looked at already; it is added to.
     """
     digest = hashlib.sha256()
-    folders = {_ENGINE}
+    folders: set[str | None] = {_ENGINE}
+    packages = set()  # of the built-in patches, which were not imported
     for patch in patches:
-        own = _folders_of(patch, homes.get(patch.name))
-        if own is None:
-            return None
         digest.update(patch.name.encode() + b"\0")
-        folders |= own
+        package = getattr(patch, "package", None)
+        if package is not None:
+            packages.add(package)
+        else:
+            folders |= _folders_of(patch, homes.get(patch.name))  # type: ignore[arg-type]
+    folders.update(_folder_of(package) for package in packages)
+    if None in folders:
+        return None
     try:
-        for folder in sorted(folders):
+        for folder in sorted(filter(None, folders)):
             if folder not in known:
                 known[folder] = _folder_state(folder)
             digest.update(known[folder])
@@ -51,18 +56,16 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def _folders_of(patch: Patch | Deferred, home: str | None) -> set[str] | None:
-    package = getattr(patch, "package", None)
-    if package is not None:  # a built-in one, that was not imported
-        modules = [package]
-    else:
-        acts = (patch.needed, patch.rewrite)  # type: ignore[union-attr]
-        modules = [_module_of(act) for act in acts if act is not None]
-    files = [getattr(sys.modules.get(module), "__file__", None) for module in modules]
-    if not all(files):
-        return None
-    files.append(getattr(sys.modules.get(home or ""), "__file__", None))
-    return {os.path.dirname(file) for file in files if file}
+def _folders_of(patch: Patch, home: str | None) -> set[str | None]:
+    """Where the code of *patch* lies, with None for what lies in no file."""
+    acts = (patch.needed, patch.rewrite)
+    folders = {_folder_of(_module_of(act)) for act in acts if act is not None}
+    return folders | ({_folder_of(home)} - {None} if home else set())
+
+
+def _folder_of(module: str) -> str | None:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return os.path.dirname(file) if file else None
 
 
 def _module_of(function: Any) -> str:
