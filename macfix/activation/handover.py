@@ -4,16 +4,18 @@ Executed by its path. It finds the package ``macfix`` by where it lies itself,
 never by searching ``sys.path``: that could find another one, in the current directory for instance.
 """
 
-from __future__ import annotations
-
+# No import here that is not loaded at the start of an interpreter, not even of `__future__`: this
+# is executed when the import system asks the finder, and other threads' imports wait for that.
 import os
 import sys
+from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 """The folder that the package ``macfix`` is in."""
@@ -50,10 +52,75 @@ def simulate() -> None:
         os._exit(2)
 
 
+_busy: "set[tuple[int, str]]" = set()
+
+
 def find_spec(
-    name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-) -> ModuleSpec | None:
-    """Activate macfix, which takes the place of the finder that waited, and ask it for *name*.
+    name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+) -> "ModuleSpec | None":
+    """Find *name* behind macfix, and have macfix activated when it is loaded."""
+    call = (get_ident(), name)
+    if call in _busy:
+        return None  # another hook asks the whole import system from inside its find_spec
+    _busy.add(call)
+    try:
+        spec = _find_behind(name, path, target)
+    finally:
+        _busy.discard(call)
+    if spec is None:
+        return None
+    try:
+        if not hasattr(spec.loader, "exec_module"):
+            raise AttributeError("it is not loaded as modules are")
+        spec.loader = Starter(spec.loader, spec)  # type: ignore[assignment]
+    except Exception:  # a namespace, or an importer with specs of its own
+        _active_finder()  # for the modules in it
+    return spec
+
+
+def _find_behind(
+    name: str, path: "Sequence[str] | None", target: "ModuleType | None"
+) -> "ModuleSpec | None":
+    finders: list[Any] = list(sys.meta_path)
+    while finders and not hasattr(finders.pop(0), "is_macfix"):
+        pass
+    for other in finders:
+        if hasattr(other, "find_spec") and not hasattr(other, "is_macfix"):
+            spec: ModuleSpec | None = other.find_spec(name, path, target)
+            if spec is not None:
+                return spec
+    return None
+
+
+class Starter:
+    """Stands before the loader of an upstream; activates macfix when that is to load it."""
+
+    def __init__(self, inner: "Any", spec: "ModuleSpec") -> None:
+        self._inner = inner
+        self._spec = spec
+
+    def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
+        loader = self._spec.loader = self._hand_over()
+        create = getattr(loader, "create_module", None)
+        return None if create is None else create(spec)
+
+    def exec_module(self, module: "ModuleType") -> None:  # of a reload: it is there already
+        loader = self._spec.loader = self._hand_over()
+        loader.exec_module(module)
+
+    def get_code(self, fullname: str) -> "Any":
+        return self._hand_over().get_code(fullname)
+
+    def _hand_over(self) -> "Any":
+        finder = _active_finder()
+        return self._inner if finder is None else finder.loader_before(self._inner, self._spec)
+
+    def __getattr__(self, name: str) -> "Any":
+        return getattr(self._inner, name)
+
+
+def _active_finder() -> "Any":
+    """Activate macfix, whose finder takes the place of the one that waited; None if it cannot be.
 
     Raises:
         PatchFailedError: with ``MACFIX_STRICT=1``; nothing else.
@@ -68,8 +135,7 @@ def find_spec(
     finder = active_finder() if activate(children=False) else None
     if finder is None:
         give_up_waiting()
-        return None
-    return finder.find_spec(name, path, target)
+    return finder
 
 
 def _give_up_waiting() -> None:

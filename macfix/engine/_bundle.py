@@ -14,7 +14,11 @@ from __future__ import annotations
 
 import os
 import sys
-from _frozen_importlib import ModuleSpec, module_from_spec
+from _frozen_importlib import (  # type: ignore[attr-defined]
+    ModuleSpec,
+    _ModuleLockManager,
+    module_from_spec,
+)
 from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 from _imp import source_hash
 from marshal import loads
@@ -204,11 +208,7 @@ class Bundle:
         return codes
 
     def _execute(self, name: str, code: CodeType) -> None:
-        """What the import system does when it has found a module.
-
-        It is published when it is complete, so that no other thread sees half of it. If another
-        one has imported it meanwhile, that is the one.
-        """
+        """What the import system does when it has found a module."""
         place = f"{self._root}/{name.replace('.', '/')}"
         is_package = self._members[name][0]
         file = f"{place}/__init__.py" if is_package else f"{place}.py"
@@ -219,9 +219,19 @@ class Bundle:
         if sys.pycache_prefix is None:  # else it is computed, which takes as long as all this
             folder, _, base = file[:-3].rpartition("/")
             spec.cached = f"{folder}/__pycache__/{base}.{sys.implementation.cache_tag}.pyc"
-        module = module_from_spec(spec)
-        exec(code, module.__dict__)
-        sys.modules.setdefault(name, module)
+        with _ModuleLockManager(name):
+            if name in sys.modules:
+                return  # another thread was quicker
+            module = module_from_spec(spec)
+            spec._initializing = True  # type: ignore[attr-defined]  # others wait for the lock
+            sys.modules[name] = module
+            try:
+                exec(code, module.__dict__)
+            except BaseException:
+                del sys.modules[name]
+                raise
+            finally:
+                spec._initializing = False  # type: ignore[attr-defined]
 
 
 def look(root: str) -> dict[str, bytes]:

@@ -1,8 +1,9 @@
 """The finder: first on ``sys.meta_path``, silent about everything but targets.
 
-This module is loaded at every interpreter start of a Mac: it imports nothing that is not loaded
-by then, and builds the engine, with pluggy and all plugins, when the first watched name is
-imported.
+This module is loaded at every interpreter start of a runner's children: it imports nothing that is
+not loaded by then. The engine, with all plugins, is built when the first watched name is loaded.
+
+A finder must import nothing when it is asked: see ``_loader``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import sys
 from _thread import get_ident
 
+from ._loader import Loader
 from ._safe_imports import SafeImports
 
 TYPE_CHECKING = False
@@ -39,6 +41,8 @@ class Finder:
         self._make_engine = make_engine
         self._engine: Engine | None = None
         self._busy: set[tuple[int, str]] = set()
+        self._building: set[int] = set()
+        self._gave_up = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -67,8 +71,13 @@ class Finder:
             # No lock is held while plugins are imported: a plugin that another thread is
             # importing could never finish. Of two engines built at once the first one counts.
             before = set(sys.modules)
-            with SafeImports():
-                engine = self._make_engine()
+            thread = get_ident()
+            self._building.add(thread)
+            try:
+                with SafeImports():
+                    engine = self._make_engine()
+            finally:
+                self._building.discard(thread)
             if self._engine is None:
                 self._engine = engine
                 self._watched.update(engine.targets())
@@ -76,7 +85,15 @@ class Finder:
         return self._engine
 
     def load_or_give_up(self) -> Engine | None:
-        """Fail open: if macfix itself cannot work here, the program runs without it."""
+        """Fail open: if macfix itself cannot work here, the program runs without it.
+
+        Nor is there an engine for what a plugin imports while the plugins are loaded.
+
+        Raises:
+            PatchFailedError: if a plugin or patch fails and ``MACFIX_STRICT`` is set.
+        """
+        if self._gave_up or get_ident() in self._building:
+            return None
         try:
             return self.load()
         except Exception as error:
@@ -84,6 +101,7 @@ class Finder:
 
             if isinstance(error, PatchFailedError):
                 raise  # the user asked for it: MACFIX_STRICT
+            self._gave_up = True
             self._watched.clear()
             warn(f"macfix cannot work here and changes nothing: {type(error).__name__}: {error}")
             return None
@@ -91,26 +109,23 @@ class Finder:
     def _find(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
     ) -> ModuleSpec | None:
-        imported_before = fullname in sys.modules
-        engine = self.load_or_give_up()
-        if engine is None:
-            return None
-        with SafeImports():
-            from ._loader import ExistingModule, Loader
-
         spec = _find_behind(self, fullname, path, target)
-        if spec is None or not hasattr(spec.loader, "exec_module"):
+        if spec is None or (self._engine is not None and not self._engine.applicable(fullname)):
             return spec
-        existing = None if imported_before else sys.modules.get(fullname)
-        if existing is not None and existing.__spec__ is not None:
-            spec = existing.__spec__
-            spec.loader = ExistingModule(existing, spec)  # type: ignore[assignment]
-        elif engine.applicable(fullname):
-            try:
-                spec.loader = Loader(spec.loader, spec, engine)  # type: ignore[assignment]
-            except Exception as error:  # an importer with specs of its own: it runs as it is
+        if not hasattr(spec.loader, "exec_module"):  # a namespace: it is for what is in it
+            self.load_or_give_up()
+            return spec
+        try:
+            spec.loader = self.loader_before(spec.loader, spec)
+        except Exception as error:  # an importer with specs of its own: it runs as it is
+            engine = self.load_or_give_up()
+            if engine is not None:
                 engine.leave_alone(fullname, f"its spec cannot be changed: {error}")
         return spec
+
+    def loader_before(self, inner: Any, spec: ModuleSpec) -> Any:
+        """What loads the module of *spec*, mended, in the place of *inner*."""
+        return Loader(inner, spec, self)
 
     def __repr__(self) -> str:
         return f"<macfix finder of {len(self._watched)} targets>"

@@ -1,16 +1,23 @@
-"""The loader of a target: executes it mended."""
+"""The loader of a target: executes it mended.
+
+Whatever has to be imported for that is imported here and not in a finder: while the import system
+asks a finder it holds a lock which the imports of all other threads wait for, and one of them may
+be importing the same module.
+"""
 
 from __future__ import annotations
 
-import importlib
 import sys
-from types import CodeType, ModuleType
-from typing import TYPE_CHECKING, Any
+from _frozen_importlib import _call_with_frames_removed  # type: ignore[attr-defined]
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
+    from types import CodeType, ModuleType
+    from typing import Any
 
-    from ._engine import Engine, Plan
+    from ._engine import Engine
+    from ._finder import Finder
 
 
 class Loader:
@@ -21,43 +28,61 @@ class Loader:
     macfix. Everything that is not about executing goes to the real loader.
     """
 
-    def __init__(self, inner: Any, spec: ModuleSpec, engine: Engine) -> None:
+    def __init__(self, inner: Any, spec: ModuleSpec, finder: Finder) -> None:
         self._inner = inner
         self._spec = spec
-        self._engine = engine
+        self._finder = finder
+        self._was_there = spec.name in sys.modules
+        self._existing: tuple[ModuleType, ModuleSpec] | None = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        self._finder.load_or_give_up()
+        module = None if self._was_there else sys.modules.get(self._spec.name)
+        its_spec = getattr(module, "__spec__", None)
+        if module is not None and its_spec is not None:
+            # a plugin that was loaded just now has imported it, at its top
+            self._existing = (module, its_spec)
+            return module
         create = getattr(self._inner, "create_module", None)
         return None if create is None else create(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        if self._existing is not None and self._existing[0] is module:
+            module.__spec__ = self._existing[1]
+            return  # it has executed
         self._step_aside(module)
-        plan = self._plan()
-        undone = self._engine.before_execution(self._spec.name)
+        engine = self._engine()
+        plan = None if engine is None else engine.plan(self._spec, self._inner)
+        undone = [] if engine is None else engine.before_execution(self._spec.name)
         try:
-            if plan.code is None:
+            if plan is None or plan.code is None:
                 self._inner.exec_module(module)
             else:
                 _call_with_frames_removed(exec, plan.code, module.__dict__)
         except BaseException as error:
-            self._engine.execution_failed(plan, self._spec.name, undone, error)
+            if engine is not None and plan is not None:
+                engine.execution_failed(plan, self._spec.name, undone, error)
             # upstream's traceback, as it would be without macfix: drop the frame of this function
             # (from Python 3.11 on a re-raise takes the traceback from the exception)
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
-        # a module may put another object in its place in sys.modules
-        module = sys.modules.get(self._spec.name, module)
-        self._engine.after_execution(plan, self._spec.name, module)
+        if engine is not None and plan is not None:
+            # a module may put another object in its place in sys.modules
+            module = sys.modules.get(self._spec.name, module)
+            engine.after_execution(plan, self._spec.name, module)
 
     def get_code(self, fullname: str) -> CodeType | None:
         """The rewritten code; what ``python -m`` executes when the target is the main program."""
-        plan = self._plan()
-        code: CodeType | None = plan.code or self._inner.get_code(fullname)
-        return code
+        engine = self._engine()
+        code = None if engine is None else engine.plan(self._spec, self._inner).code
+        given: CodeType | None = code or self._inner.get_code(fullname)
+        return given
 
-    def _plan(self) -> Plan:
-        return self._engine.plan(self._spec, self._inner)
+    def _engine(self) -> Engine | None:
+        """The engine, if there is something that it would do to this module."""
+        engine = self._finder.load_or_give_up()
+        return engine if engine is not None and engine.applicable(self._spec.name) else None
 
     def _step_aside(self, module: ModuleType) -> None:
         self._spec.loader = self._inner
@@ -74,33 +99,6 @@ class Loader:
     def __repr__(self) -> str:
         return f"<macfix loader before {self._inner!r}>"
 
-
-class ExistingModule:
-    """Stands before the loader of a module that was imported while its import was looked at.
-
-    A plugin that imports a target at its top does that. The import system then takes the spec of
-    the module that is there, and would execute it a second time.
-    """
-
-    def __init__(self, module: ModuleType, spec: ModuleSpec) -> None:
-        self._module = module
-        self._spec = spec
-        self._inner = spec.loader
-
-    def create_module(self, _spec: ModuleSpec) -> ModuleType:
-        return self._module
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._spec.loader = self._inner
-        module.__loader__ = self._inner
-
-
-# importlib's own: tracebacks of imports are cut where a frame of this name is on top
-_call_with_frames_removed = getattr(
-    getattr(importlib, "_bootstrap", None),
-    "_call_with_frames_removed",
-    lambda function, *arguments: function(*arguments),
-)
 
 if sys.version_info < (3, 11):
     # There, a re-raise restores the whole traceback. Importlib's own frames are cut from the

@@ -7,7 +7,7 @@ import shutil
 import stat
 import sys
 import zipapp
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,31 +21,6 @@ MENDED, ALONE = "42 1", "1 0"
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the simulation needs Linux")
 off_darwin = pytest.mark.skipif(sys.platform == "darwin", reason="there, it is always active")
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    try:
-        return environments.build_wheel(tmp_path_factory.mktemp("wheel"))
-    except environments.CannotBuildError as error:
-        pytest.skip(f"the wheel cannot be built here: {str(error).splitlines()[-1]}")
-
-
-@pytest.fixture(scope="module")
-def enabled(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    """An environment with macfix's wheel in which `macfix enable` was run."""
-    environment = Environment.make(tmp_path_factory.mktemp("enabled") / "env")
-    environment.install(wheel)
-    assert "is now enabled" in environment.run("-m", "macfix", "enable")
-    yield environment
-
-
-@pytest.fixture
-def environment(wheel: Path, tmp_path: Path) -> Environment:
-    """An environment with macfix's wheel, not enabled."""
-    made = Environment.make(tmp_path / "env")
-    made.install(wheel)
-    return made
 
 
 # -- enable and disable ----------------------------------------------------------------------------
@@ -178,7 +153,7 @@ def _put_a_link(file: Path) -> None:
     file.symlink_to(elsewhere)
 
 
-@pytest.mark.parametrize("name", ["macfix.pth", "macfix_early.pyc"])
+@pytest.mark.parametrize("name", ["macfix.pth", "macfix_early.pyc", "macfix.bundle"])
 @pytest.mark.parametrize("spoil", [_let_others_write, _give_away, _put_a_link])
 def test_enable_makes_its_files_nobody_elses(
     environment: Environment, name: str, spoil: Callable[[Path], None]

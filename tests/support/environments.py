@@ -104,6 +104,11 @@ class Environment:
         """What that one executes."""
         return self.packages / "macfix_early.pyc"
 
+    @property
+    def bundle(self) -> Path:
+        """What macfix is imported out of when a target is imported."""
+        return self.packages / "macfix.bundle"
+
     def install(self, *words: str | Path) -> None:
         """Install with pip from outside, from local files only."""
         pip("--python", self.python, "install", "--quiet", "--no-deps", "--no-index", *words)
