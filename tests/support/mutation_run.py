@@ -20,7 +20,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from macfix.engine import Config, Engine
-from macfix.engine._loader import Loader
+from macfix.engine._finder import Finder
 from macfix.patches import BUILTIN
 from tests.support.mutants import mutants
 
@@ -71,7 +71,8 @@ class Imports:
         spec = ModuleSpec(self.target, inner, origin=self.path, is_package=self.is_package)
         spec.has_location = True
         if engine is not None:
-            spec.loader = Loader(inner, spec, engine)  # type: ignore[assignment]
+            finder = Finder((), lambda: engine)
+            spec.loader = finder.loader_before(inner, spec)
         before = sys.modules.get(self.target)
         module = module_from_spec(spec)
         sys.modules[self.target] = module
