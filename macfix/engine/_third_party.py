@@ -15,6 +15,8 @@ import sys
 import time
 from _imp import source_hash
 
+from macfix import __version__
+
 from ._safe_imports import PathFinder, SafeImports
 
 TYPE_CHECKING = False
@@ -65,7 +67,7 @@ def may_have_plugins(path: Iterable[str], builtin: Collection[str], cache: Cache
 
 
 def _key_of(places: list[str], builtin: Collection[str]) -> str:
-    content = ascii((places, sorted(builtin))).encode()
+    content = ascii((__version__, places, sorted(builtin))).encode()
     return f"plugins-{source_hash(0, content).hex()}"
 
 

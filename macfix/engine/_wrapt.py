@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _EXTENSION = "wrapt._wrappers"
+_HEAP_TYPE = 1 << 9
+"""`Py_TPFLAGS_HEAPTYPE`: of a class that is made anew when its module is imported once more."""
+
 _found: Any = None
 
 
@@ -44,12 +47,14 @@ def _of_extension() -> Any:
             spec = PathFinder.find_spec(_EXTENSION, folders) if folders else None
             if spec is None or spec.loader is None or _EXTENSION in sys.modules:
                 return None
+            extension = module_from_spec(spec)
             try:
-                extension = module_from_spec(spec)
                 spec.loader.exec_module(extension)
             finally:
-                sys.modules.pop(_EXTENSION, None)
-            return extension.FunctionWrapper
+                if sys.modules.get(_EXTENSION) is extension:  # not if it has imported wrapt itself
+                    del sys.modules[_EXTENSION]
+            wrapper = extension.FunctionWrapper
+            return None if wrapper.__flags__ & _HEAP_TYPE else wrapper
     except Exception:
         return None  # another wrapt than those that are known: the import tells what is wrong
 
