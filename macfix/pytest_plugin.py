@@ -48,7 +48,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if not _is_wanted(config):
         return None
     from macfix import __version__
-    from macfix.engine._activate import why
+    from macfix.engine._status import why
 
     return f"macfix: {__version__}, {why()}"
 

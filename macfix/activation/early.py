@@ -27,6 +27,8 @@ def macfix_waiting(name, path=None, target=None):
 
 def _handover():
     """The module ``handover``, by its path; None if macfix was uninstalled: nobody waits then."""
+    if hasattr(macfix_waiting, "handover"):
+        return macfix_waiting.handover
     import os
     from _frozen_importlib_external import SourceFileLoader
 
@@ -39,7 +41,7 @@ def _handover():
     module.__file__ = file
     SourceFileLoader(module.__name__, file).exec_module(module)
     module.BUNDLE = "<bundle>"  # `macfix enable` compiles the path of its bundle in here
-    return module
+    return vars(macfix_waiting).setdefault("handover", module)
 
 
 _macfix = (b"MACFIX_SIMULATE" in environ or b"MACFIX" in environ) and _handover()

@@ -8,7 +8,7 @@ never by searching ``sys.path``: that could find another one, in the current dir
 # is executed when the import system asks the finder, and other threads' imports wait for that.
 import os
 import sys
-from _thread import get_ident
+from _thread import RLock, get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def simulate() -> None:
 
 
 _busy: "set[tuple[int, str]]" = set()
+_importing = RLock()
 
 
 def find_spec(
@@ -149,8 +150,9 @@ def import_macfix() -> None:
     Raises:
         ImportError: if it is not there any more.
     """
-    if "macfix" in sys.modules or (BUNDLE and _use_bundle()):
-        return
+    with _importing:
+        if "macfix" in sys.modules or (BUNDLE and _use_bundle()):
+            return
     from _frozen_importlib import module_from_spec
     from _frozen_importlib_external import PathFinder
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._activate import activate, deactivate, status
+    from ._activate import activate, deactivate
     from ._changes import Changes
     from ._config import Config
     from ._engine import Engine
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ._patch import Patch, Verdict, needed, not_needed, unknown
     from ._plugins import load_patches
     from ._source import Source
-    from ._status import Status
+    from ._status import Status, status
     from ._survey import survey
 
 _HOME = {
     "activate": "_activate",
     "deactivate": "_activate",
-    "status": "_activate",
+    "status": "_status",
     "Changes": "_changes",
     "Config": "_config",
     "Engine": "_engine",

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._engine import Engine
-    from ._status import Status
 
 _lock = allocate_lock()
 _finder: Finder | None = None
@@ -44,7 +43,7 @@ def activate(*, children: bool = True) -> bool:
     """
     global _finder
     config = Config.from_environ()
-    if not _wanted(config):
+    if not is_wanted(config):
         return False
     with _lock:
         first = _finder is None
@@ -117,51 +116,15 @@ def deactivate() -> list[str]:
     return finder.engine.revert() if finder.engine is not None else []
 
 
-def status() -> Status:
-    """The ledger of this process: what became of every patch, and why.
-
-    Loads the plugins if no target has been imported yet, so that all patches are listed.
-    """
-    from ._status import Status
-
-    if _finder is None and is_waiting():
-        activate(children=False)  # it was to wait for an upstream; somebody asks before one came
-    if _finder is None:
-        return Status(False, _why_not())
-    engine = _finder.load_or_give_up()
-    if engine is None:
-        return Status(False, "macfix cannot work here, and a warning said why")
-    return Status(
-        active=True,
-        reason=f"on {sys.platform}",
-        entries=tuple(engine.ledger.entries()),
-        problems=tuple(engine.patches.problems),
-        notes=dict(engine.notes),
-    )
-
-
-def why() -> str:
-    """Whether macfix is active in this process and for what reason, in a few words."""
-    return f"active on {sys.platform}" if _finder is not None else f"not active: {_why_not()}"
-
-
 def note(name: str, text: str) -> None:
     """Leave a fact about this process in the ledger, under *name*; nothing if macfix is off."""
     if _finder is not None and _finder.engine is not None:
         _finder.engine.notes[name] = text
 
 
-def _wanted(config: Config) -> bool:
+def is_wanted(config: Config) -> bool:
+    """Whether this platform, or the user, wants macfix to be active."""
     return config.enabled and (sys.platform == "darwin" or bool(config.force))
-
-
-def _why_not() -> str:
-    config = Config.from_environ()
-    if not config.enabled:
-        return "MACFIX=off"
-    if not _wanted(config):
-        return f"{sys.platform} does not need it"
-    return "activate() was not called"
 
 
 def _make_engine(config: Config) -> Engine:

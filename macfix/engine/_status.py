@@ -1,10 +1,13 @@
-"""The answer of ``macfix.status()``."""
+"""``macfix.status()`` and its answer."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._activate import activate, active_finder, is_waiting, is_wanted
+from ._config import Config
 from ._ledger import Entry, Problem
 
 
@@ -43,3 +46,40 @@ class Status:
         lines += [f"  note: {name}: {text}" for name, text in self.notes.items()]
         lines += [f"  problem: {p.where}: {p.message}" for p in self.problems]
         return "\n".join(lines)
+
+
+def status() -> Status:
+    """The ledger of this process: what became of every patch, and why.
+
+    Loads the plugins if no target has been imported yet, so that all patches are listed.
+    """
+    if active_finder() is None and is_waiting():
+        activate(children=False)  # it was to wait for an upstream; somebody asks before one came
+    finder = active_finder()
+    if finder is None:
+        return Status(False, _why_not())
+    engine = finder.load_or_give_up()
+    if engine is None:
+        return Status(False, "macfix cannot work here, and a warning said why")
+    return Status(
+        active=True,
+        reason=f"on {sys.platform}",
+        entries=tuple(engine.ledger.entries()),
+        problems=tuple(engine.patches.problems),
+        notes=dict(engine.notes),
+    )
+
+
+def why() -> str:
+    """Whether macfix is active in this process and for what reason, in a few words."""
+    active = active_finder() is not None
+    return f"active on {sys.platform}" if active else f"not active: {_why_not()}"
+
+
+def _why_not() -> str:
+    config = Config.from_environ()
+    if not config.enabled:
+        return "MACFIX=off"
+    if not is_wanted(config):
+        return f"{sys.platform} does not need it"
+    return "activate() was not called"

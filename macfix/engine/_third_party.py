@@ -21,7 +21,7 @@ from ._safe_imports import PathFinder, SafeImports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable
     from typing import TypeAlias
 
     from ._cache import Cache
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     State: TypeAlias = tuple[int, int] | None
     Nobody: TypeAlias = tuple[State, tuple[tuple[str, State], ...]]
 
-_SECTION = b"[macfix]"
-_FOLDERS = (".dist-info", ".egg-info")
 _REPLACED = ".dist-info/entry_points.txt"
 _TICK = 3_000_000_000
 
@@ -54,13 +52,15 @@ def may_have_plugins(path: Iterable[str], builtin: Collection[str], cache: Cache
         known = before.get(place)
         if known is not None and known == _look_again(state, known):
             now[place] = known
-            continue
-        files = list(_entry_points(place))
-        if any(_names_others(file, builtin) for file in files):
-            return True
-        if _is_settled(state):
-            inside = [file for file in files if not file.endswith(_REPLACED)]
-            now[place] = (state, tuple((file, _state_of(file)) for file in inside))
+        elif state is not None:
+            from ._entry_points import entry_points, names_others
+
+            files = list(entry_points(place))
+            if any(names_others(file, builtin) for file in files):
+                return True
+            inside = [(f, _state_of(f)) for f in files if not f.endswith(_REPLACED)]
+            if all(map(_is_settled, [state, *(state for _, state in inside)])):
+                now[place] = (state, tuple(inside))
     if now != before:
         cache.store(key, now)
     return False
@@ -86,57 +86,9 @@ def _state_of(path: str) -> State:
 
 def _is_settled(state: State) -> bool:
     """Whether a later change would show: the clocks of file systems tick, some once a second."""
-    return state is not None and state[1] < time.time_ns() - _TICK
+    return state is None or state[1] < time.time_ns() - _TICK
 
 
 def _knows_distributions(finder: object) -> bool:
     ours = finder is PathFinder or finder is SafeImports
     return not ours and hasattr(finder, "find_distributions")
-
-
-def _entry_points(place: str) -> Iterator[str]:
-    """The files that may declare entry points in *place*; *place* itself if it is an archive."""
-    try:
-        names = os.listdir(place)
-    except NotADirectoryError:
-        yield place
-        return
-    except OSError:
-        return
-    if place.lower().endswith(".egg"):
-        yield os.path.join(place, "EGG-INFO", "entry_points.txt")
-    for name in names:
-        if name.lower().endswith(_FOLDERS):
-            yield f"{place}/{name}/entry_points.txt"
-
-
-def _names_others(file: str, builtin: Collection[str]) -> bool:
-    if not os.access(file, os.R_OK):
-        return False  # most distributions declare none; to ask is cheaper than to fail
-    try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        data = b""
-        while chunk := os.read(descriptor, 1 << 16):
-            data += chunk
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    if not file.endswith("entry_points.txt"):
-        return True  # an archive: for importlib.metadata to look into
-    return _SECTION in data.replace(b" ", b"") and not _modules_of_section(data) <= set(builtin)
-
-
-def _modules_of_section(data: bytes) -> set[str]:
-    modules = set()
-    inside = False
-    for raw in data.decode("utf-8", "replace").splitlines():
-        line = raw.partition("#")[0].strip()
-        if line.startswith("["):
-            inside = line.strip("[] ") == "macfix"
-        elif inside and "=" in line:
-            modules.add(line.partition("=")[2].strip())
-    return modules

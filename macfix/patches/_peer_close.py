@@ -12,8 +12,6 @@ from typing import Any
 from macfix.darwin.peer_close import as_broken_pipe
 from macfix.engine import Changes, Source, Verdict, needed, not_needed, unknown
 
-from ._shapes import contains, function_in, has_constant
-
 SEND = "MsgpackTransport.send"
 TARGET = "tractor.ipc._transport"
 
@@ -28,6 +26,8 @@ def needed_for(name: str) -> Callable[[Source], Verdict]:
     """Return a `needed()` that says whether `send()` takes the errno `name` for a failure."""
 
     def is_needed(source: Source) -> Verdict:
+        from ._shapes import contains, function_in, has_constant
+
         send = function_in(source, SEND)
         if send is None:
             return not_needed(f"it has no {SEND}()")

@@ -9,7 +9,9 @@ from typing import Any
 
 from macfix.engine import Verdict, not_needed, unknown
 
-from ._shapes import Function, mentions
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._shapes import Function
 
 METHOD = "MsgpackUDSStream.get_stream_addrs"
 
@@ -19,6 +21,8 @@ ADDRESS = "UDSAddress(filedir=filedir, filename=filename, maybe_pid=peer_pid)"
 
 def not_known_address(method: Function) -> Verdict:
     """Return the verdict on a `get_stream_addrs()` in which `ADDRESS` does not stand."""
+    from ._shapes import mentions
+
     if mentions(method, "UDSAddress"):
         return unknown(f"how {METHOD}() makes addresses is not known")
     return not_needed(f"{METHOD}() gives names, not addresses")

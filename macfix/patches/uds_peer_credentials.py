@@ -34,10 +34,10 @@ from typing import Any
 from macfix.darwin.credentials import PeerGoneError, peer_credentials, peer_pid
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
 
-from ._shapes import calls, function, is_code
-
 
 def _needed(source: Source) -> Verdict:
+    from ._shapes import calls, function
+
     get_peer_info = function(source.tree, "get_peer_info")
     if get_peer_info is None:
         return not_needed("it has no get_peer_info()")
@@ -48,6 +48,8 @@ def _needed(source: Source) -> Verdict:
 
 
 def _asks_linux(call: ast.Call) -> bool:
+    from ._shapes import is_code
+
     wanted = ("SOL_SOCKET", "SO_PEERCRED", "struct.calcsize('3i')")
     return len(call.args) == len(wanted) and all(map(is_code, call.args, wanted))
 

@@ -33,7 +33,6 @@ from typing import Any
 
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
 
-from ._shapes import calls, contains, function, guarded_by_except
 from ._stream_addrs import ADDRESS, METHOD, addresses, not_known_address
 
 GONE = frozenset({errno.EINVAL, errno.ENOTCONN})
@@ -41,6 +40,8 @@ GONE = frozenset({errno.EINVAL, errno.ENOTCONN})
 
 
 def _needed(source: Source) -> Verdict:
+    from ._shapes import calls, contains, function, guarded_by_except
+
     method = function(source.tree, METHOD)
     if method is None:
         return not_needed(f"it has no {METHOD}()")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from macfix.engine import _third_party
+from macfix.engine import _entry_points
 from macfix.engine._cache import Cache
 from macfix.engine._third_party import may_have_plugins
 
@@ -31,9 +31,9 @@ class Place:
         self.scans: list[str] = []
         monkeypatch.setattr(sys, "meta_path", [])
         monkeypatch.setattr(sys, "dont_write_bytecode", False)
-        scan = _third_party._entry_points
+        scan = _entry_points.entry_points
         monkeypatch.setattr(
-            _third_party, "_entry_points", lambda place: self.scans.append(place) or scan(place)
+            _entry_points, "entry_points", lambda place: self.scans.append(place) or scan(place)
         )
 
     def add(self, name: str, entry_points: str | None) -> Path:
