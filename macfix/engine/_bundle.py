@@ -12,13 +12,10 @@ loaded at the start of an interpreter.
 
 from __future__ import annotations
 
+import _frozen_importlib
 import os
 import sys
-from _frozen_importlib import (  # type: ignore[attr-defined]
-    ModuleSpec,
-    _ModuleLockManager,
-    module_from_spec,
-)
+from _frozen_importlib import ModuleSpec, module_from_spec
 from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 from _imp import source_hash
 from marshal import loads
@@ -189,7 +186,7 @@ class Bundle:
                 if alone:
                     self._execute(each, self._waiting.pop(each))
                     continue
-                with _ModuleLockManager(each):
+                with _frozen_importlib._ModuleLockManager(each):  # type: ignore[attr-defined]
                     if each not in sys.modules:
                         self._execute(each, self._waiting.pop(each))
         finally:

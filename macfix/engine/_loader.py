@@ -7,8 +7,8 @@ be importing the same module.
 
 from __future__ import annotations
 
+import _frozen_importlib
 import sys
-from _frozen_importlib import _call_with_frames_removed  # type: ignore[attr-defined]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,6 +99,13 @@ class Loader:
     def __repr__(self) -> str:
         return f"<macfix loader before {self._inner!r}>"
 
+
+# importlib's own: tracebacks of imports are cut where a frame of this name is on top
+_call_with_frames_removed = getattr(
+    _frozen_importlib,
+    "_call_with_frames_removed",
+    lambda function, *arguments: function(*arguments),
+)
 
 if sys.version_info < (3, 11):
     # There, a re-raise restores the whole traceback. Importlib's own frames are cut from the

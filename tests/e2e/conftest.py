@@ -11,7 +11,7 @@ from tests.support import environments
 from tests.support.environments import Environment
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         return environments.build_wheel(tmp_path_factory.mktemp("wheel"))

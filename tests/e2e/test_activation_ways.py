@@ -268,6 +268,47 @@ def test_any_combination_activates_once(
     assert enabled.run(*words, "-c", call + LOOK, **path, **ON) == MENDED
 
 
+ASKING = """
+import importlib.util, sys
+class Asking:
+    asked = []
+    def find_spec(self, name, path=None, target=None):
+        if name in self.asked:
+            return None
+        self.asked.append(name)
+        return importlib.util.find_spec(name)
+sys.meta_path.insert(PLACE, Asking())
+"""
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["before macfix", "behind macfix"])
+def test_a_hook_that_asks_the_whole_import_system_is_mended_once(
+    enabled: Environment, place: int
+) -> None:
+    code = ASKING.replace("PLACE", str(place)) + LOOK
+    assert enabled.run("-c", code, **ON) == MENDED
+
+
+def test_to_ask_where_an_upstream_lies_mends_it_later(enabled: Environment) -> None:
+    ask = (
+        "import importlib.util as util; spec = util.find_spec('tractor'); "
+        "module = util.module_from_spec(spec); spec.loader.exec_module(module); "
+        "import pkgutil, runpy; assert pkgutil.resolve_name('tractor').__spec__ is not spec; "
+    )
+    assert enabled.run("-c", ask + LOOK, **ON) == MENDED
+
+
+RELOAD = "import importlib, tractor; importlib.reload(tractor); " + LOOK
+
+
+def test_a_reload_of_an_upstream_and_of_a_target(enabled: Environment) -> None:
+    assert enabled.run("-c", RELOAD, **ON) == MENDED
+    again = "; importlib.reload(tractor.thing); print(tractor.thing.answer)"
+    assert enabled.run("-c", RELOAD + again, **ON).splitlines() == [MENDED, "42"]
+    before = "import tractor, sys; sys.meta_path[0].find_spec; " + RELOAD
+    assert enabled.run("-c", before, **ON) == MENDED
+
+
 def test_status_counts_as_the_first_look(enabled: Environment) -> None:
     look = "import macfix; print(macfix.status().active, macfix.status().reason); " + LOOK
     assert enabled.run("-c", look, **ON).splitlines() == [
