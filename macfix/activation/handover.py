@@ -151,8 +151,11 @@ def import_macfix() -> None:
         ImportError: if it is not there any more.
     """
     with _importing:
-        if "macfix" in sys.modules or (BUNDLE and _use_bundle()):
-            return
+        if "macfix" not in sys.modules and not (BUNDLE and _use_bundle()):
+            _import_package()
+
+
+def _import_package() -> None:
     from _frozen_importlib import module_from_spec
     from _frozen_importlib_external import PathFinder
 

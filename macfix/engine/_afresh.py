@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._engine import does_not_parse
 from ._patch import Patch, Verdict, unknown
 
 TYPE_CHECKING = False
@@ -65,11 +66,6 @@ def rewrite(plan: Plan, source: Source, loader: Any, engine: Engine) -> None:
     plan.rewritten = done
     # half a patch is worse than none: what cannot be rewritten is not installed either
     plan.installs = [patch for patch in plan.installs if patch.name not in plan.failed]
-
-
-def does_not_parse(error: BaseException) -> str:
-    """The reason that the ledger gives for a source whose parsing raised *error*."""
-    return f"its source does not parse on this Python: {error}"
 
 
 def _unparsable(source: Source) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ._errors import describe
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +62,6 @@ class Changes:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                from ._errors import describe
-
                 problem = f"undoing a change raised {describe(error)}"
             if problem:
                 left.append(problem)

@@ -9,6 +9,7 @@ from zipimport import zipimporter
 from ._bundle import known_states
 from ._cache import Cache, Record, default_folder, key_of
 from ._changes import Changes
+from ._errors import PatchFailedError, describe, warn
 from ._fingerprint import fingerprint
 from ._patch import Patch, Verdict, unknown
 from ._patch_set import Deferred, PatchSet, find_patches, loaded
@@ -85,9 +86,9 @@ class Engine:
         try:
             with SafeImports():
                 return self._plan(spec, loader)
+        except PatchFailedError:
+            raise
         except Exception as error:  # an importer that misbehaves: the module runs as it is
-            if self.config.strict and _is_ours(error):
-                raise
             for patch in self.applicable(spec.name):
                 self.fail(patch, spec.name, "looking at the source raised", error)
             return Plan()
@@ -183,9 +184,6 @@ class Engine:
             undone: the patches that were installed into its earlier execution.
             error: what its execution raised.
         """
-        from ._afresh import does_not_parse
-        from ._errors import describe
-
         reason = f"it was undone for a reload, which raised {describe(error)}"
         for name in undone:
             self._enter(name, target, "failed", reason)
@@ -284,13 +282,9 @@ class Engine:
             self.patches.problems.append(
                 Problem("MACFIX_SKIP, MACFIX_ONLY or MACFIX_FORCE", message)
             )
-        if not self.patches.problems:
-            return
-        from ._errors import PatchFailedError, warn
-
         for problem in self.patches.problems:
             warn(f"{problem.where}: {problem.message}")
-        if self.config.strict:
+        if self.config.strict and self.patches.problems:
             raise PatchFailedError(
                 "; ".join(f"{p.where}: {p.message}" for p in self.patches.problems)
             )
@@ -299,8 +293,6 @@ class Engine:
         if verdict.state == "not needed":
             self._enter(patch.name, target, "not needed", verdict.reason)
             return
-        from ._errors import warn
-
         self._enter(patch.name, target, "unknown upstream", verdict.reason)
         warn(
             f"{target}: patch {patch.name} does not know this upstream and leaves it alone: "
@@ -314,8 +306,6 @@ class Engine:
             PatchFailedError: if ``MACFIX_STRICT`` is set.
         """
         import traceback
-
-        from ._errors import PatchFailedError, describe, warn
 
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         reason = f"{what}: {describe(error)}"
@@ -337,7 +327,6 @@ class Engine:
             self.patches.observe(Entry(patch, target, State(state), reason, traceback))
 
 
-def _is_ours(error: Exception) -> bool:
-    from ._errors import PatchFailedError
-
-    return isinstance(error, PatchFailedError)
+def does_not_parse(error: BaseException) -> str:
+    """The reason that the ledger gives for a source whose parsing raised *error*."""
+    return f"its source does not parse on this Python: {error}"

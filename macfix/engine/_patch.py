@@ -6,6 +6,8 @@ import sys
 
 from macfix._value import value
 
+from ._errors import PatchDefinitionError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ast
@@ -76,7 +78,7 @@ class Patch:
 
     def __post_init__(self) -> None:
         if not _is_kebab_case(self.name):
-            raise _ill_formed(
+            raise PatchDefinitionError(
                 f"patch name {self.name!r} is not kebab-case (a-z, 0-9 and single dashes)"
             )
         self._require(
@@ -108,17 +110,13 @@ class Patch:
 
     def _require(self, holds: bool, field: str, wanted: str, got: object) -> None:
         if not holds:
-            raise _ill_formed(f"patch {self.name!r}: {field} must be {wanted}, not {got!r}")
+            raise PatchDefinitionError(
+                f"patch {self.name!r}: {field} must be {wanted}, not {got!r}"
+            )
 
     def fits_platform(self) -> bool:
         """Whether this process runs where the defect exists (the simulation counts as Darwin)."""
         return sys.platform in self.platforms
-
-
-def _ill_formed(message: str) -> Exception:
-    from ._errors import PatchDefinitionError
-
-    return PatchDefinitionError(message)
 
 
 def _is_kebab_case(name: object) -> bool:
