@@ -92,8 +92,9 @@ def enable() -> tuple[str, bool]:
     place = folder()
     _refuse_unsafe(place)
     file = os.path.join(place, NAME)
-    code, modules = os.path.join(place, CODE), os.path.join(place, BUNDLE)
-    if is_current(file) and not any(map(_may_be_changed, (file, code, modules))):
+    code, modules = os.path.join(place, CODE), bundle_of(file)
+    current = is_current(file) and not is_out_of_date(modules)
+    if current and not any(map(_may_be_changed, (file, code, modules))):
         return file, False
     for path in (modules, code, file):
         before = _read(path)
@@ -144,9 +145,17 @@ def is_current(file: str) -> bool:
         return False
     early = _early(place)
     # the bytes may differ where the code does not: marshal tells how often an object is used
-    if not isinstance(found, CodeType) or found != early or found.co_filename != early.co_filename:
-        return False
-    return is_whole(os.path.join(place, BUNDLE), ROOT)
+    return isinstance(found, CodeType) and (found, found.co_filename) == (early, early.co_filename)
+
+
+def bundle_of(file: str) -> str:
+    """The bundle that belongs to the `.pth` *file*."""
+    return os.path.join(os.path.dirname(file), BUNDLE)
+
+
+def is_out_of_date(bundle: str) -> bool:
+    """Whether *bundle* is not of this macfix as it is now; it is not used then."""
+    return not is_whole(bundle, ROOT)
 
 
 def _early(place: str) -> CodeType:

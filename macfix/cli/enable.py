@@ -55,6 +55,8 @@ def _check() -> int:
         print(f"{', '.join(files)} is there, and yet macfix does not come up: {count}")
         return 1
     print(f"macfix is enabled in {sys.prefix}: {', '.join(files)}")
+    for bundle in filter(pth.is_out_of_date, map(pth.bundle_of, files)):
+        print(f"{bundle} is out of date, so upstreams are imported slower: run `macfix enable`")
     return 0
 
 

@@ -166,13 +166,14 @@ def test_one_that_does_not_count_is_not_used_and_enable_makes_it_anew(
     assert spoilable.run("-c", LOOK, **ON) == UNUSED
     check = ("-m", "macfix", "enable", "--check")
     done = environments.run(spoilable.python, *check, cwd=spoilable.folder)
-    assert done.returncode == 1 and "another macfix" in done.stdout
+    assert done.returncode == 0 and f"{spoilable.bundle} is out of date" in done.stdout
     if spoilable.bundle.is_dir():
         spoilable.bundle.rmdir()
     elif spoil is SPOILS["not macfix's"]:
         spoilable.bundle.unlink()
     assert "is now enabled" in spoilable.run("-m", "macfix", "enable")
     assert spoilable.run("-c", LOOK, **ON) == USED
+    assert "out of date" not in spoilable.run(*check)
 
 
 ONE_LATER = """
