@@ -19,7 +19,7 @@ from posix import environ
 
 def macfix_waiting(name, path=None, target=None):
     """Hand over to macfix for the upstreams; nothing else is known here."""
-    if name != "tractor" and name != "piker":
+    if name != "tractor" and name != "piker" and not name.startswith(("tractor.", "piker.")):
         return None
     handover = _handover()
     return handover and handover.find_spec(name, path, target)

@@ -47,7 +47,9 @@ class Finder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname not in self._watched:
+        if fullname not in self._watched and (
+            self._engine is not None or fullname.partition(".")[0] not in self._watched
+        ):  # of an upstream that somebody has put into `sys.modules` by hand, all is watched
             return None
         # Another hook may ask the whole import system from inside its find_spec (wrapt does):
         # it must then find what is behind us, or the module would be mended twice.

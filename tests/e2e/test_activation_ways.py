@@ -298,6 +298,15 @@ def test_to_ask_where_an_upstream_lies_mends_it_later(enabled: Environment) -> N
     assert enabled.run("-c", ask + LOOK, **ON) == MENDED
 
 
+@pytest.mark.parametrize("start", ["", "import macfix; macfix.activate(); "])
+def test_a_target_in_a_package_that_was_made_by_hand(enabled: Environment, start: str) -> None:
+    by_hand = (
+        "import sys; made = sys.modules['tractor'] = type(sys)('tractor'); "
+        f"made.__path__ = [{str(enabled.packages / 'tractor')!r}]; "
+    )
+    assert enabled.run("-c", start + by_hand + LOOK, **ON) == MENDED
+
+
 RELOAD = "import importlib, tractor; importlib.reload(tractor); " + LOOK
 
 
