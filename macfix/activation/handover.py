@@ -68,17 +68,23 @@ def find_spec(
         spec = _find_behind(name, path, target)
     finally:
         _busy.discard(call)
-    if spec is None:
-        return None
-    try:
-        if not hasattr(spec.loader, "exec_module"):
-            raise AttributeError("it is not loaded as modules are")
-        spec.loader = Starter(spec.loader, spec)  # type: ignore[assignment]
-    except Exception:  # a namespace, or an importer with specs of its own
+    if spec is not None and not _put_starter_into(spec):
         _active_finder()  # for the modules in it
     return spec
 
 
+def _put_starter_into(spec: "ModuleSpec") -> bool:
+    """Whether it could be done: not into a namespace, nor where an importer has its own specs."""
+    if not hasattr(spec.loader, "exec_module"):
+        return False
+    try:
+        spec.loader = Starter(spec.loader, spec)  # type: ignore[assignment]
+    except Exception:
+        return False
+    return True
+
+
+# As `macfix.engine._finder` has it, which is not imported until an upstream is loaded.
 def _find_behind(
     name: str, path: "Sequence[str] | None", target: "ModuleType | None"
 ) -> "ModuleSpec | None":

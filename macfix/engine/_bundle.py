@@ -163,9 +163,7 @@ class Bundle:
             OSError: if it cannot be read.
             ValueError, EOFError, TypeError: if it is damaged.
         """
-        with open(self._file, "rb") as stream:
-            for part in range(len(self._parts)):
-                self._codes(part, stream.fileno())
+        self._read_parts(set(range(len(self._parts))))
 
     def load(self, *names: str) -> None:
         """Put *names*, with what they need, into ``sys.modules``, unless they are there.
@@ -184,11 +182,10 @@ class Bundle:
         try:
             for each in missing:
                 if alone:
-                    self._execute(each, self._waiting.pop(each))
-                    continue
-                with _frozen_importlib._ModuleLockManager(each):  # type: ignore[attr-defined]
-                    if each not in sys.modules:
-                        self._execute(each, self._waiting.pop(each))
+                    self._execute(each)
+                else:
+                    with _frozen_importlib._ModuleLockManager(each):  # type: ignore[attr-defined]
+                        self._execute(each)
         finally:
             _join([each for each in missing if each in sys.modules])
 
@@ -210,8 +207,11 @@ class Bundle:
         codes: dict[str, CodeType] = loads(marshalled)
         return codes
 
-    def _execute(self, name: str, code: CodeType) -> None:
-        """What the import system does when it has found a module."""
+    def _execute(self, name: str) -> None:
+        """What the import system does when it has found a module; nothing if it is there by now."""
+        if name in sys.modules:
+            return
+        code = self._waiting.pop(name)
         place = f"{self._root}/{name.replace('.', '/')}"
         is_package = self._members[name][0]
         file = f"{place}/__init__.py" if is_package else f"{place}.py"

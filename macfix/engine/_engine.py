@@ -276,9 +276,9 @@ class Engine:
     def _report_problems(self) -> None:
         known = self.patches.origin
         for name in self.config.unknown_patches(known):
-            message = f"there is no patch {name!r}; there are: {', '.join(sorted(known)) or 'none'}"
             from ._ledger import Problem
 
+            message = f"there is no patch {name!r}; there are: {', '.join(sorted(known)) or 'none'}"
             self.patches.problems.append(
                 Problem("MACFIX_SKIP, MACFIX_ONLY or MACFIX_FORCE", message)
             )

@@ -35,15 +35,13 @@ def fingerprint(
     """
     digest = hashlib.sha256()
     folders: set[str | None] = {_ENGINE}
-    packages = set()  # of the built-in patches, which were not imported
     for patch in patches:
         digest.update(patch.name.encode() + b"\0")
         package = getattr(patch, "package", None)
-        if package is not None:
-            packages.add(package)
+        if package is not None:  # a built-in one, that was not imported
+            folders.add(_folder_of(package))
         else:
             folders |= _folders_of(patch, homes.get(patch.name))  # type: ignore[arg-type]
-    folders.update(_folder_of(package) for package in packages)
     if None in folders:
         return None
     try:

@@ -95,9 +95,9 @@ class Ledger:
     def __init__(
         self,
         outcomes: Mapping[tuple[str, str], Outcome],
-        undecided: Callable[[], Iterable[Entry]] = tuple,
-        problems: list[Problem] | None = None,
-        notes: dict[str, str] | None = None,
+        undecided: Callable[[], Iterable[Entry]],
+        problems: list[Problem],
+        notes: dict[str, str],
     ) -> None:
         """
         Args:
@@ -108,8 +108,8 @@ class Ledger:
         """
         self._outcomes = outcomes
         self._undecided = undecided
-        self.problems = [] if problems is None else problems
-        self.notes = {} if notes is None else notes
+        self.problems = problems
+        self.notes = notes
 
     def entries(self) -> list[Entry]:
         """All lines, by target and then by patch as the plugins contributed them."""

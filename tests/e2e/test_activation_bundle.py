@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from macfix.engine._bundle import FIXED_SIZE
 from tests.support import environments
 from tests.support.environments import ON, Environment
 
@@ -18,9 +19,6 @@ LOOK = (
     "print(tractor.thing.answer, b._current is not None)"
 )
 USED, UNUSED = "42 True", "42 False"
-
-HEAD = 28
-"""Bytes of a bundle before its head: mark, digest, length."""
 
 
 @pytest.fixture
@@ -85,8 +83,6 @@ ALL = """
 import sys, tractor.thing, macfix.engine._bundle as bundle
 from importlib.machinery import SourceFileLoader
 read = []
-class Recording(SourceFileLoader):
-    pass
 get_code = SourceFileLoader.get_code
 SourceFileLoader.get_code = lambda self, name: read.append(name) or get_code(self, name)
 names = sorted(bundle._current._members)
@@ -147,8 +143,8 @@ SPOILS = {
     "cut in the code": _cut(30_000),
     "of another Python": _flip(0),
     "not macfix's": _flip(9),
-    "damaged length": _flip(HEAD - 1),
-    "damaged head": _flip(HEAD + 50),
+    "damaged length": _flip(FIXED_SIZE - 1),
+    "damaged head": _flip(FIXED_SIZE + 50),
     "a folder": _make_a_folder,
     "missing": lambda env: env.bundle.unlink(),
     "an edited source": _edit,

@@ -293,7 +293,7 @@ def test_to_ask_where_an_upstream_lies_mends_it_later(enabled: Environment) -> N
     ask = (
         "import importlib.util as util; spec = util.find_spec('tractor'); "
         "module = util.module_from_spec(spec); spec.loader.exec_module(module); "
-        "import pkgutil, runpy; assert pkgutil.resolve_name('tractor').__spec__ is not spec; "
+        "import pkgutil; assert pkgutil.resolve_name('tractor').__spec__ is not spec; "
     )
     assert enabled.run("-c", ask + LOOK, **ON) == MENDED
 

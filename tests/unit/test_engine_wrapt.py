@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.support import environments
+from tests.support.surroundings import REPOSITORY
 
 WRAP = """
 import inspect, sys
@@ -51,13 +51,7 @@ assert changes.revert() == [] and dict(vars(Owner)) == before
 
 def run(code: str, *path: str | Path, **env: str) -> list[str]:
     places = os.pathsep.join(map(str, (*path, REPOSITORY)))
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": places} | env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = environments.run(sys.executable, "-c", code, cwd=REPOSITORY, PYTHONPATH=places, **env)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
