@@ -34,9 +34,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     if not _is_wanted(early_config):
         return
     from macfix.activation import environment
-    from macfix.engine._activate import activate, active_finder, deactivate, is_waiting
+    from macfix.engine._activate import activate, active_finder, waiting_finders
+    from macfix.engine._deactivate import deactivate
 
-    was_active, was_waiting = active_finder() is not None, is_waiting()
+    was_active, was_waiting = active_finder() is not None, bool(waiting_finders())
     active = activate(children=False)
     if active and not was_active:
         environment.apply()

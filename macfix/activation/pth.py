@@ -20,7 +20,6 @@ import tempfile
 from types import CodeType
 
 from macfix.engine._bundle import HEADER, is_whole
-from macfix.engine._trust import what_others_can_change
 
 from .bundling import bundle
 from .root import ROOT
@@ -219,6 +218,27 @@ def _what_others_can_change_of_macfix() -> str | None:
             if found is not None:
                 return found
     return None
+
+
+def what_others_can_change(path: str) -> str | None:
+    """The first of *path* and the folders that it is in that every user of the machine can change.
+
+    Groups are left out: package managers for a whole group (Homebrew) are common, and on purpose.
+    A sticky folder counts only if it holds *path* itself, next to which anything can be put.
+
+    Raises:
+        OSError: if *path* does not exist.
+    """
+    place = os.path.realpath(path)
+    holds_it = (place, os.path.dirname(place))
+    while True:
+        mode = os.lstat(place).st_mode
+        if mode & stat.S_IWOTH and (place in holds_it or not mode & stat.S_ISVTX):
+            return place
+        above = os.path.dirname(place)
+        if above == place:
+            return None
+        place = above
 
 
 def _read(file: str) -> bytes | None:

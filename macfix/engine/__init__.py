@@ -8,9 +8,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._activate import activate, deactivate
+    from ._activate import activate
     from ._changes import Changes
     from ._config import Config
+    from ._deactivate import deactivate
     from ._engine import Engine
     from ._errors import MacfixError, MacfixWarning, PatchDefinitionError, PatchFailedError
     from ._hookimpl import hookimpl
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "activate": "_activate",
-    "deactivate": "_activate",
+    "deactivate": "_deactivate",
     "status": "_status",
     "Changes": "_changes",
     "Config": "_config",

@@ -32,7 +32,7 @@ def activate(*, children: bool = True) -> bool:
 
     Args:
         children: whether interpreters that this process starts are to be mended as well, through
-            the environment; :func:`deactivate` takes that back.
+            the environment; ``deactivate()`` takes that back.
 
     Returns:
         Whether macfix is active now.
@@ -73,47 +73,24 @@ def _put_in_place(finder: Finder) -> None:
     another thread's import may be going through the list: it must not miss any other finder.
     """
     if finder not in sys.meta_path:
-        waiting = [id(other) for other in _waiting()]
+        waiting = [id(other) for other in waiting_finders()]
         others = [other for other in sys.meta_path if id(other) not in waiting]
         sys.meta_path[:] = [finder, *others]
 
 
 def give_up_waiting() -> None:
     """Take off ``sys.meta_path`` what an interpreter's start left there to wait for an upstream."""
-    for finder in _waiting():
+    for finder in waiting_finders():
         sys.meta_path.remove(finder)
 
 
-def is_waiting() -> bool:
-    """Whether an interpreter's start left something there to wait for an upstream."""
-    return bool(_waiting())
+def waiting_finders() -> list[Any]:
+    """What an interpreter's start left on ``sys.meta_path`` to wait for an upstream.
 
-
-def _waiting() -> list[Any]:
-    """More than one where `site` goes through the environment's `.pth` files again."""
+    More than one where `site` goes through the environment's `.pth` files again.
+    """
     finders: list[Any] = list(sys.meta_path)
     return [f for f in finders if hasattr(f, "is_macfix") and not isinstance(f, Finder)]
-
-
-def deactivate() -> list[str]:
-    """Undo what macfix did in this process: unwrap, and remove the finder.
-
-    Returns:
-        What cannot be undone, one line each: code that was rewritten before it executed stays
-        as it is until the process ends.
-    """
-    global _finder
-    finder, _finder = _finder, None
-    give_up_waiting()
-    from macfix.activation import environment
-
-    environment.restore()
-    if finder is None:
-        return []
-    environment.leave_out()
-    if finder in sys.meta_path:
-        sys.meta_path.remove(finder)
-    return finder.engine.revert() if finder.engine is not None else []
 
 
 def note(name: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._cache import Record
 from ._engine import does_not_parse
 from ._patch import Patch, Verdict, unknown
 
@@ -15,14 +16,25 @@ if TYPE_CHECKING:
     from ._source import Source
 
 
-def verdicts_on(
-    source: Source, patches: list[Patch | Deferred], engine: Engine
-) -> dict[str, Verdict]:
-    """What each of *patches* says of *source*, by its name; without those that fail.
+def plan_afresh(
+    engine: Engine, source: Source, loader: Any, patches: list[Patch | Deferred]
+) -> tuple[Plan, Record | None]:
+    """What is to be done to *source*, and what the cache may keep of that: nothing if one failed.
 
     Raises:
-        PatchFailedError: if one fails and ``MACFIX_STRICT`` is set.
+        PatchFailedError: if a patch fails and ``MACFIX_STRICT`` is set.
     """
+    verdicts = _verdicts_on(source, patches, engine)
+    plan = engine.plan_from(verdicts, source, patches)
+    _rewrite(plan, source, loader, engine)
+    is_whole = not plan.failed and len(verdicts) == len(patches)
+    return plan, Record(verdicts, plan.code) if is_whole else None
+
+
+def _verdicts_on(
+    source: Source, patches: list[Patch | Deferred], engine: Engine
+) -> dict[str, Verdict]:
+    """What each of *patches* says of *source*, by its name; without those that fail."""
     verdicts: dict[str, Verdict] = {}
     for listed in patches:
         patch = engine.load(listed, source.module)
@@ -43,12 +55,8 @@ def verdicts_on(
     return verdicts
 
 
-def rewrite(plan: Plan, source: Source, loader: Any, engine: Engine) -> None:
-    """Rewrite *source* for one patch after the other; one that fails is left out, whole.
-
-    Raises:
-        PatchFailedError: if one fails and ``MACFIX_STRICT`` is set.
-    """
+def _rewrite(plan: Plan, source: Source, loader: Any, engine: Engine) -> None:
+    """Rewrite *source* for one patch after the other; one that fails is left out, whole."""
     if not plan.rewritten:
         return
     from ._compile import compile_for

@@ -200,7 +200,7 @@ class Bundle:
 
     def _codes(self, part: int, descriptor: int) -> dict[str, CodeType]:
         start, end = self._parts[part]
-        data = os.pread(descriptor, end - start, self._base + start)
+        data = memoryview(os.pread(descriptor, end - start, self._base + start))
         marshalled = data[_HASH_SIZE:]
         if data[:_HASH_SIZE] != digest(marshalled):
             raise ValueError(f"{self._file} was changed")
@@ -257,6 +257,6 @@ def fixed_part(head: bytes) -> bytes:
     return HEADER + digest(head) + len(head).to_bytes(_LENGTH_SIZE, "little")
 
 
-def digest(data: bytes) -> bytes:
+def digest(data: bytes | memoryview) -> bytes:
     """A digest against damage, not against an enemy: who can write here can write anything."""
     return source_hash(_HASH_KEY, data)

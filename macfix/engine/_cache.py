@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_HEADER = b"macfix bytecode 1\n"
+HEADER = b"macfix bytecode 1\n"
 _interpreter = hashlib.blake2b(
     repr(
         (
@@ -40,9 +40,6 @@ _interpreter = hashlib.blake2b(
     digest_size=20,
 )
 """What all keys begin with."""
-
-_KEEP = 8
-"""Files kept for each module: the vintages of an upstream that one may switch between."""
 
 
 @value(frozen=True)
@@ -112,11 +109,10 @@ class Cache:
         if self._folder is None or sys.dont_write_bytecode:
             return
         try:
-            os.makedirs(self._folder, mode=0o700, exist_ok=True)
-            if is_private_folder(self._folder):
-                _write_atomically(self._folder, key, _encode(content))
-                _prune(self._folder, key)
-        except (OSError, ValueError):
+            from ._cache_writing import write
+
+            write(self._folder, key, content)
+        except (OSError, ValueError, ImportError):
             pass
 
 
@@ -141,36 +137,9 @@ def key_of(module: str, path: str, source: bytes, patches: str) -> str:
     return f"{module}-{key.hexdigest()}"
 
 
-def _encode(content: Any) -> bytes:
-    body = marshal.dumps(content)
-    return _HEADER + hashlib.sha256(body).digest() + body
-
-
 def _decode(data: bytes) -> Any:
-    digest_end = len(_HEADER) + hashlib.sha256().digest_size
+    digest_end = len(HEADER) + hashlib.sha256().digest_size
     body = data[digest_end:]
-    if data[:digest_end] != _HEADER + hashlib.sha256(body).digest():
+    if data[:digest_end] != HEADER + hashlib.sha256(body).digest():
         raise ValueError("not a whole macfix bytecode file")
     return marshal.loads(body)
-
-
-def _write_atomically(folder: str, name: str, data: bytes) -> None:
-    import tempfile
-
-    descriptor, temporary = tempfile.mkstemp(prefix=".", dir=folder)  # mode 0600
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-        os.replace(temporary, os.path.join(folder, name))
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _prune(folder: str, written: str) -> None:
-    """Keep the newest few files of the module that *written* belongs to."""
-    prefix = written.rpartition("-")[0] + "-"
-    with os.scandir(folder) as entries:
-        files = [(e.stat().st_mtime_ns, e.path) for e in entries if e.name.startswith(prefix)]
-    for _, path in sorted(files)[:-_KEEP]:
-        os.unlink(path)

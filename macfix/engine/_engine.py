@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.machinery import SourceFileLoader
 from zipimport import zipimporter
 
 from ._bundle import known_states
-from ._cache import Cache, Record, default_folder, key_of
+from ._cache import Cache, default_folder, key_of
 from ._changes import Changes
 from ._errors import PatchFailedError, describe, warn
 from ._fingerprint import fingerprint
@@ -18,13 +17,13 @@ from ._source import Source
 
 TYPE_CHECKING = False  # not typing's, and few imports: this is loaded with every upstream
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
     from typing import Any
 
     from ._config import Config
-    from ._ledger import Entry, Ledger, Outcome, StateName
+    from ._ledger import Ledger, Outcome, StateName
 
 
 class Plan:
@@ -104,7 +103,7 @@ class Engine:
         record = self._cache.read(key) if key else None
         if record is None or record.verdicts.keys() != {patch.name for patch in patches}:
             return self._plan_afresh(source, loader, patches, key)
-        plan = self._plan_from(record.verdicts, source, patches)
+        plan = self.plan_from(record.verdicts, source, patches)
         if plan.failed:  # a patch that cannot be imported: the code may have been rewritten for it
             return self._plan_afresh(source, loader, patches, None)
         plan.code = record.code
@@ -113,18 +112,17 @@ class Engine:
     def _plan_afresh(
         self, source: Source, loader: Any, patches: list[Patch | Deferred], key: str | None
     ) -> Plan:
-        from ._afresh import rewrite, verdicts_on
+        from ._afresh import plan_afresh
 
-        verdicts = verdicts_on(source, patches, self)
-        plan = self._plan_from(verdicts, source, patches)
-        rewrite(plan, source, loader, self)
-        if key and not plan.failed and len(verdicts) == len(patches):
-            self._cache.write(key, Record(verdicts, plan.code))
+        plan, record = plan_afresh(self, source, loader, patches)
+        if key and record is not None:
+            self._cache.write(key, record)
         return plan
 
-    def _plan_from(
+    def plan_from(
         self, verdicts: dict[str, Verdict], source: Source, patches: list[Patch | Deferred]
     ) -> Plan:
+        """What *verdicts* on *source*, by patch name, say that is to be done to it."""
         plan, target = Plan(source.path), source.module
         for listed in patches:
             verdict = verdicts.get(listed.name)
@@ -254,24 +252,7 @@ class Engine:
         """What became of every patch, for who wants to look at it."""
         from ._ledger import Ledger
 
-        return Ledger(self._outcomes, self._undecided, self.patches.problems, self.notes)
-
-    def _undecided(self) -> Iterator[Entry]:
-        from ._ledger import Entry, State
-
-        for target, patches in self.patches.by_target.items():
-            for patch in patches:
-                if not self.config.selects(patch.name):
-                    reason = "MACFIX_SKIP or MACFIX_ONLY leaves it out"
-                    yield Entry(patch.name, target, State.SKIPPED, reason)
-                elif not (patch.fits_platform() or patch.name in self.config.force):
-                    reason = f"this defect exists on {', '.join(sorted(patch.platforms))} only"
-                    yield Entry(patch.name, target, State.NOT_NEEDED, reason)
-                elif target in sys.modules:
-                    reason = "it was imported past macfix, by an import hook that stands before it"
-                    yield Entry(patch.name, target, State.LATE, reason)
-                else:
-                    yield Entry(patch.name, target, State.PENDING, "not imported yet")
+        return Ledger(self.patches, self.config, self._outcomes, self.notes)
 
     def _report_problems(self) -> None:
         known = self.patches.origin

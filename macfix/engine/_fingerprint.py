@@ -11,7 +11,6 @@ from ._bundle import folder_state
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
 
     from ._patch import Patch
     from ._patch_set import Deferred
@@ -39,9 +38,11 @@ def fingerprint(
         digest.update(patch.name.encode() + b"\0")
         package = getattr(patch, "package", None)
         if package is not None:  # a built-in one, that was not imported
-            folders.add(_folder_of(package))
+            folders.add(folder_of(package))
         else:
-            folders |= _folders_of(patch, homes.get(patch.name))  # type: ignore[arg-type]
+            from ._plugin_code import folders_of
+
+            folders |= folders_of(patch, homes.get(patch.name))  # type: ignore[arg-type]
     if None in folders:
         return None
     try:
@@ -54,39 +55,16 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def _folders_of(patch: Patch, home: str | None) -> set[str | None]:
-    """Where the code of *patch* lies, with None for what lies in no file."""
-    acts = (patch.needed, patch.rewrite)
-    folders = {_folder_of(_module_of(act)) for act in acts if act is not None}
-    return folders | ({_folder_of(home)} - {None} if home else set())
-
-
-def _folder_of(module: str) -> str | None:
+def folder_of(module: str) -> str | None:
+    """Where the code of *module* lies, or None if it lies in no file or is not imported."""
     file = getattr(sys.modules.get(module), "__file__", None)
     return os.path.dirname(file) if file else None
-
-
-def _module_of(function: Any) -> str:
-    while hasattr(function, "func"):  # functools.partial
-        function = function.func
-    module: str = function.__module__
-    return module
 
 
 def _folder_state(folder: str) -> bytes:
     try:
         return folder_state(folder)
     except NotADirectoryError:
-        return _archive_state(folder)
+        from ._plugin_code import archive_state
 
-
-def _archive_state(folder: str) -> bytes:
-    """The state of the zip file that *folder* is in."""
-    archive = folder
-    while not os.path.isfile(archive):
-        above = os.path.dirname(archive)
-        if above == archive:
-            raise FileNotFoundError(folder)
-        archive = above
-    state = os.stat(archive)
-    return repr((archive, state.st_size, state.st_mtime_ns)).encode()
+        return archive_state(folder)

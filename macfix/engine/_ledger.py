@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from enum import Enum
 
@@ -9,8 +10,12 @@ from macfix._value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Any, Literal, TypeAlias
+
+    from ._config import Config
+    from ._patch import Patch
+    from ._patch_set import Deferred, PatchSet
 
     StateName: TypeAlias = Literal[
         "applied",
@@ -94,29 +99,47 @@ class Ledger:
 
     def __init__(
         self,
+        patches: PatchSet,
+        config: Config,
         outcomes: Mapping[tuple[str, str], Outcome],
-        undecided: Callable[[], Iterable[Entry]],
-        problems: list[Problem],
         notes: dict[str, str],
     ) -> None:
         """
         Args:
+            patches: all there are.
+            config: says which of them the user wants.
             outcomes: what became of patches so far, by patch and target.
-            undecided: the lines of all patches at all targets as long as nothing has become of
-                them.
-            problems, notes: as the attributes.
+            notes: as the attribute.
         """
+        self._patches = patches
+        self._config = config
         self._outcomes = outcomes
-        self._undecided = undecided
-        self.problems = problems
+        self.problems = patches.problems
         self.notes = notes
 
     def entries(self) -> list[Entry]:
         """All lines, by target and then by patch as the plugins contributed them."""
-        lines = {(entry.patch, entry.target): entry for entry in self._undecided()}
-        for (patch, target), (state, reason, traceback) in list(self._outcomes.items()):
-            lines[patch, target] = Entry(patch, target, State(state), reason, traceback)
+        lines = {
+            (patch.name, target): self._undecided(patch, target)
+            for target, patches in self._patches.by_target.items()
+            for patch in patches
+        }
+        for (name, target), (state, reason, traceback) in list(self._outcomes.items()):
+            lines[name, target] = Entry(name, target, State(state), reason, traceback)
         return list(lines.values())
+
+    def _undecided(self, patch: Patch | Deferred, target: str) -> Entry:
+        """The line of *patch* at *target* as long as nothing has become of it there."""
+        if not self._config.selects(patch.name):
+            reason = "MACFIX_SKIP or MACFIX_ONLY leaves it out"
+            return Entry(patch.name, target, State.SKIPPED, reason)
+        if not (patch.fits_platform() or patch.name in self._config.force):
+            reason = f"this defect exists on {', '.join(sorted(patch.platforms))} only"
+            return Entry(patch.name, target, State.NOT_NEEDED, reason)
+        if target in sys.modules:
+            reason = "it was imported past macfix, by an import hook that stands before it"
+            return Entry(patch.name, target, State.LATE, reason)
+        return Entry(patch.name, target, State.PENDING, "not imported yet")
 
     def get(self, patch: str, target: str) -> Entry | None:
         """The line of *patch* at *target*, if there is one."""

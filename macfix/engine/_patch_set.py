@@ -106,12 +106,9 @@ def find_patches(config: Config, builtin: Iterable[str], cache: Cache) -> PatchS
     modules = list(builtin)
     found = PatchSet()
     for module in modules:
-        contents = CONTENTS.get(module.rpartition(".")[2]) if _is_builtin(module) else None
-        if contents is None:
-            continue
-        plugin = plugin_name(module)
-        if plugin not in config.block:
-            found.add(Deferred(module, *contents), plugin)
+        name = plugin_name(module)
+        if name in CONTENTS and _is_builtin(module) and name not in config.block:
+            found.add(Deferred(module, name, CONTENTS[name]), name)
     deferred = {patch.module for patch in found.patches() if isinstance(patch, Deferred)}
     rest = [module for module in modules if module not in deferred]
     others = [module for module in rest if plugin_name(module) not in config.block]

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._activate import activate, active_finder, is_waiting, is_wanted
+from ._activate import activate, active_finder, is_wanted, waiting_finders
 from ._config import Config
 from ._ledger import Entry, Problem
 
@@ -53,7 +53,7 @@ def status() -> Status:
 
     Loads the plugins if no target has been imported yet, so that all patches are listed.
     """
-    if active_finder() is None and is_waiting():
+    if active_finder() is None and waiting_finders():
         activate(children=False)  # it was to wait for an upstream; somebody asks before one came
     finder = active_finder()
     if finder is None:

@@ -63,27 +63,6 @@ def read_own_file(path: str) -> bytes:
         os.close(descriptor)
 
 
-def what_others_can_change(path: str) -> str | None:
-    """The first of *path* and the folders that it is in that every user of the machine can change.
-
-    Groups are left out: package managers for a whole group (Homebrew) are common, and on purpose.
-    A sticky folder counts only if it holds *path* itself, next to which anything can be put.
-
-    Raises:
-        OSError: if *path* does not exist.
-    """
-    place = os.path.realpath(path)
-    holds_it = (place, os.path.dirname(place))
-    while True:
-        mode = os.lstat(place).st_mode
-        if mode & stat.S_IWOTH and (place in holds_it or not mode & stat.S_ISVTX):
-            return place
-        above = os.path.dirname(place)
-        if above == place:
-            return None
-        place = above
-
-
 def is_everybodys(entry: str) -> bool:
     """Whether every user of the machine can write to *entry*, or put another in its place.
 

@@ -10,5 +10,5 @@ from ._contents import CONTENTS
 ROOTS = ("tractor", "piker")
 """The top-level packages of the upstreams: importing one of them loads the plugins."""
 
-BUILTIN = tuple(f"{__name__}.{module}" for module in CONTENTS)
+BUILTIN = tuple(f"{__name__}.{patch.replace('-', '_')}" for patch in CONTENTS)
 """The modules of the built-in plugins."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from macfix.darwin.peer_close import as_broken_pipe
 from macfix.engine import Changes, Source, Verdict, needed, not_needed, unknown
 
 SEND = "MsgpackTransport.send"
@@ -82,6 +79,8 @@ def _telling(send_all: Callable[..., Any], number: int) -> Callable[..., Any]:
         except trio.BrokenResourceError as error:
             cause = error.__cause__
             if isinstance(cause, OSError) and cause.errno == number:
+                from macfix.darwin.peer_close import as_broken_pipe
+
                 broken = as_broken_pipe(cause)
                 raise trio.BrokenResourceError(f"socket connection broken: {broken}") from broken
             raise
@@ -93,43 +92,8 @@ def repro(number: int) -> Callable[[], None]:
     """Return a `repro()` that sends into a stream which fails with the errno `number`."""
 
     def send_and_fail() -> None:
-        import trio
+        from ._peer_close_repro import send_into_failure
 
-        trio.run(_send_into_failure, number)
+        send_into_failure(number)
 
     return send_and_fail
-
-
-async def _send_into_failure(number: int) -> None:
-    import trio
-
-    class FailingStream(trio.abc.Stream):
-        async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-            try:
-                raise OSError(number, errno.errorcode[number])
-            except OSError as error:
-                raise trio.BrokenResourceError(f"socket connection broken: {error}") from error
-
-        async def wait_send_all_might_not_block(self) -> None:
-            await trio.lowlevel.checkpoint()
-
-        async def receive_some(self, max_bytes: int | None = None) -> bytes:
-            await trio.lowlevel.checkpoint()
-            return b""
-
-        async def aclose(self) -> None:
-            await trio.lowlevel.checkpoint()
-
-    transport_module = import_module(TARGET)
-    closed = import_module("tractor._exceptions").TransportClosed
-
-    class Transport(transport_module.MsgpackTransport):  # type: ignore[misc, name-defined]
-        @classmethod
-        def get_stream_addrs(cls, stream: object) -> tuple[None, None]:
-            return (None, None)
-
-    try:
-        await Transport(FailingStream()).send(None, strict_types=False)
-    except closed:
-        return
-    raise AssertionError(f"a failing write with errno {number} went unnoticed")

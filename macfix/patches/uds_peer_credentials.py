@@ -31,7 +31,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from macfix.darwin.credentials import PeerGoneError, peer_credentials, peer_pid
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
 
 
@@ -63,6 +62,8 @@ def _install(module: ModuleType, changes: Changes) -> None:
 def _true_info(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[int, int, int]:
+    from macfix.darwin.credentials import peer_credentials
+
     peer = peer_credentials(_socket_of(*args, **kwargs))
     return (peer.pid, peer.uid, peer.gid)
 
@@ -70,6 +71,8 @@ def _true_info(
 def _true_pid(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> int | None:
+    from macfix.darwin.credentials import PeerGoneError, peer_pid
+
     try:
         return peer_pid(_socket_of(*args, **kwargs))
     except PeerGoneError:

@@ -33,14 +33,13 @@ from typing import Any
 
 from macfix.engine import Changes, Patch, Source, Verdict, hookimpl, needed, not_needed, unknown
 
-from ._stream_addrs import ADDRESS, METHOD, addresses, not_known_address
-
 GONE = frozenset({errno.EINVAL, errno.ENOTCONN})
 """What XNU's `getpeername()` says of a connection whose other end is closed."""
 
 
 def _needed(source: Source) -> Verdict:
     from ._shapes import calls, contains, function, guarded_by_except
+    from ._stream_addrs import ADDRESS, METHOD, not_known_address
 
     method = function(source.tree, METHOD)
     if method is None:
@@ -73,6 +72,8 @@ def _install(module: ModuleType, changes: Changes) -> None:
 
 
 def _addresses(address: Callable[..., Any], error: OSError, stream: Any) -> tuple[Any, Any]:
+    from ._stream_addrs import addresses
+
     own_name = stream.socket.getsockname()
     if not own_name:
         raise ConnectionResetError(

@@ -146,10 +146,7 @@ def make_bench(folder: Path, python: Path, more: Sequence[Path], upstream: Path 
 
 
 def names_of_patches(bench: Bench) -> str:
-    code = (
-        "from macfix.patches._contents import CONTENTS\n"
-        "print(','.join(name for name, _ in CONTENTS.values()))"
-    )
+    code = "from macfix.patches._contents import CONTENTS\nprint(','.join(CONTENTS))"
     return subprocess.check_output([bench.python, "-c", code], text=True).strip()
 
 

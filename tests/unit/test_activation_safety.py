@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from macfix.activation.pth import what_others_can_change
 from macfix.engine import Config
 from macfix.engine._cache import Cache, Record, default_folder
 from macfix.engine._patch_set import find_patches
 from macfix.engine._safe_imports import SafeImports, safe_path
-from macfix.engine._trust import is_private_folder, what_others_can_change
+from macfix.engine._trust import is_private_folder
 from tests.support import environments
 from tests.support.environments import LOOK, ON, Environment
 
@@ -213,17 +214,10 @@ def test_what_is_written_of_the_built_in_patches_is_true() -> None:
     from macfix.patches._contents import CONTENTS
 
     found = load_patches(Config(), _builtin())
-    true = {
-        module.rpartition(".")[2]: next(
-            (patch.name, patch.targets)
-            for patch in found.patches()
-            if patch.needed.__module__ == module
-            or patch.name == CONTENTS.get(module.rpartition(".")[2], (None,))[0]
-        )
-        for module in _builtin()
-    }
-    lines = "\n".join(f'    "{m}": {v!r},' for m, v in true.items())
+    true = {patch.name: patch.targets for patch in found.patches()}
+    lines = "\n".join(f'    "{name}": {targets!r},' for name, targets in true.items())
     assert true == CONTENTS, f"macfix/patches/_contents.py must have\n{lines}"
+    assert found.origin == {name: name for name in CONTENTS}, "module and patch have one name"
     assert {patch.platforms for patch in found.patches()} == {frozenset({"darwin"})}
 
 

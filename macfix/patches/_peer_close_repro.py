@@ -1,0 +1,52 @@
+"""The `repro()` of the patches of `MsgpackTransport.send()`: a write that fails with an errno."""
+
+from __future__ import annotations
+
+import errno
+from importlib import import_module
+
+import trio
+
+from ._peer_close import TARGET
+
+
+def send_into_failure(number: int) -> None:
+    """Send into a stream that fails with the errno `number`.
+
+    Raises:
+        AssertionError: if that is not told as upstream's `TransportClosed`.
+    """
+    trio.run(_send_into_failure, number)
+
+
+async def _send_into_failure(number: int) -> None:
+    class FailingStream(trio.abc.Stream):
+        async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+            try:
+                raise OSError(number, errno.errorcode[number])
+            except OSError as error:
+                raise trio.BrokenResourceError(f"socket connection broken: {error}") from error
+
+        async def wait_send_all_might_not_block(self) -> None:
+            await trio.lowlevel.checkpoint()
+
+        async def receive_some(self, max_bytes: int | None = None) -> bytes:
+            await trio.lowlevel.checkpoint()
+            return b""
+
+        async def aclose(self) -> None:
+            await trio.lowlevel.checkpoint()
+
+    transport_module = import_module(TARGET)
+    closed = import_module("tractor._exceptions").TransportClosed
+
+    class Transport(transport_module.MsgpackTransport):  # type: ignore[misc, name-defined]
+        @classmethod
+        def get_stream_addrs(cls, stream: object) -> tuple[None, None]:
+            return (None, None)
+
+    try:
+        await Transport(FailingStream()).send(None, strict_types=False)
+    except closed:
+        return
+    raise AssertionError(f"a failing write with errno {number} went unnoticed")
