@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from macfix.engine._bundle import ENTRIES, FIRST, FOLDERS, digest, fixed_part, look
+from macfix.engine._bundle import ENTRIES, FIRST, FOLDERS, digest, fixed_part, folder_state
 
 if TYPE_CHECKING:
     from macfix.engine._bundle import Member
@@ -56,7 +56,7 @@ def bundle(root: str) -> bytes:
     Raises:
         OSError: if a source cannot be read.
     """
-    states = look(root)
+    states = {place: folder_state(place) for place in (f"{root}/{each}" for each in FOLDERS)}
     modules = {module.name: module for module in _modules(root)}
     orders = {name: _order(name, modules) for name in modules}
     core = dict.fromkeys(name for entry in (FIRST, *ENTRIES) for name in orders[entry])

@@ -22,6 +22,7 @@ from marshal import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import CodeType, ModuleType
     from typing import TypeAlias
 
@@ -101,7 +102,7 @@ def import_own(name: str) -> ModuleType:
 
 
 def known_states() -> dict[str, bytes]:
-    """The states of the folders that were looked at for the bundle, if there is one."""
+    """The states of the folders that were looked at for the bundle so far, if there is one."""
     return {} if _current is None else dict(_current.states)
 
 
@@ -128,11 +129,11 @@ class Bundle:
     first part is the code of all that any upstream needs: to read it at one go takes half the time.
 
     Attributes:
-        states: of the folders that the modules are in.
+        states: of the folders that were looked at: those of the modules that were loaded.
 
     Raises:
         OSError: if it cannot be read.
-        ValueError, EOFError, TypeError: if it is damaged, stale, or not of this interpreter.
+        ValueError, EOFError, TypeError: if it is damaged, or not of this interpreter.
     """
 
     def __init__(self, file: str, root: str) -> None:
@@ -151,18 +152,17 @@ class Bundle:
         if fixed != fixed_part(head) or sys.flags.optimize:
             raise ValueError(f"{file} is no bundle of this Python")
         self._base = len(fixed) + length
-        states, self._members, self._parts = loads(head)
-        self.states = look(root)
-        if states != self.states:
-            raise ValueError(f"{file} is not of the macfix that is in {root}")
+        self._states, self._members, self._parts = loads(head)
+        self.states: dict[str, bytes] = {}
 
     def check(self) -> None:
-        """Look at the code of all modules.
+        """Look at the code of all modules, and at their sources.
 
         Raises:
-            OSError: if it cannot be read.
-            ValueError, EOFError, TypeError: if it is damaged.
+            OSError: if one cannot be read.
+            ValueError, EOFError, TypeError: if it is damaged or stale.
         """
+        self._look_at(f"{self._root}/{folder}" for folder in FOLDERS)
         self._read_parts(set(range(len(self._parts))))
 
     def load(self, *names: str) -> None:
@@ -170,13 +170,14 @@ class Bundle:
 
         Raises:
             KeyError: if one is not in the bundle.
-            ValueError: if the file was changed.
+            ValueError: if the file, or macfix, was changed.
             Exception: whatever a module raises.
         """
         order = [each for name in names for each in self._members[name][1]]
         missing = [each for each in dict.fromkeys(order) if each not in sys.modules]
         if not missing:
             return
+        self._look_at(dict.fromkeys(map(self._folder_of, missing)))
         self._read_parts({self._members[each][2] for each in missing if each not in self._waiting})
         alone = len(sys._current_frames()) == 1  # a third of the time goes into the locks
         try:
@@ -188,6 +189,19 @@ class Bundle:
                         self._execute(each)
         finally:
             _join([each for each in missing if each in sys.modules])
+
+    def _folder_of(self, name: str) -> str:
+        package = name if self._members[name][0] else name.rpartition(".")[0]
+        return f"{self._root}/{package.replace('.', '/')}"
+
+    def _look_at(self, folders: Iterable[str]) -> None:
+        """Compare *folders* with what they were: once, and before anything in them is executed."""
+        for folder in folders:
+            if folder not in self.states:
+                state = folder_state(folder)
+                if state != self._states.get(folder):
+                    raise ValueError(f"{self._file} is not of the macfix that is in {folder}")
+                self.states[folder] = state
 
     def _read_parts(self, parts: set[int]) -> None:
         if parts:
@@ -212,16 +226,16 @@ class Bundle:
         if name in sys.modules:
             return
         code = self._waiting.pop(name)
-        place = f"{self._root}/{name.replace('.', '/')}"
         is_package = self._members[name][0]
-        file = f"{place}/__init__.py" if is_package else f"{place}.py"
+        folder = self._folder_of(name)
+        file = f"{folder}/__init__.py" if is_package else f"{folder}/{name.rpartition('.')[2]}.py"
         spec = ModuleSpec(name, SourceFileLoader(name, file), origin=file, is_package=is_package)
         spec.has_location = True
         if spec.submodule_search_locations is not None:
-            spec.submodule_search_locations.append(place)
+            spec.submodule_search_locations.append(folder)
         if sys.pycache_prefix is None:  # else it is computed, which takes as long as all this
-            folder, _, base = file[:-3].rpartition("/")
-            spec.cached = f"{folder}/__pycache__/{base}.{sys.implementation.cache_tag}.pyc"
+            base = file[len(folder) : -len(".py")]
+            spec.cached = f"{folder}/__pycache__{base}.{sys.implementation.cache_tag}.pyc"
         module = module_from_spec(spec)
         spec._initializing = True  # type: ignore[attr-defined]  # other threads wait for the lock
         sys.modules[name] = module
@@ -232,16 +246,6 @@ class Bundle:
             raise
         finally:
             spec._initializing = False  # type: ignore[attr-defined]
-
-
-def look(root: str) -> dict[str, bytes]:
-    """The states of all :data:`FOLDERS` of the macfix in *root*.
-
-    Raises:
-        OSError: if one cannot be looked at.
-    """
-    folders = [os.path.join(root, folder) for folder in FOLDERS]
-    return {folder: folder_state(folder) for folder in folders}
 
 
 def _join(names: list[str]) -> None:

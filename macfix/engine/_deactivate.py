@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from macfix.activation import environment
-
 from . import _activate
 
 
@@ -18,6 +16,8 @@ def deactivate() -> list[str]:
     """
     finder, _activate._finder = _activate._finder, None
     _activate.give_up_waiting()
+    from macfix.activation import environment
+
     environment.restore()
     if finder is None:
         return []

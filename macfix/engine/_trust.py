@@ -69,21 +69,28 @@ def is_everybodys(entry: str) -> bool:
     What does not exist is nobody's. A sticky folder keeps others from replacing what is in it.
     """
     try:
-        return _can_be_replaced(entry) or bool(os.stat(entry).st_mode & stat.S_IWOTH)
+        return _can_be_replaced(entry)[0] or bool(os.stat(entry).st_mode & stat.S_IWOTH)
     except OSError:
         return False
 
 
-_replaceable = {os.sep: False}
+_replaceable: dict[str, tuple[bool, bool]] = {}
+"""By path: whether everybody could put another in its place, and in that of what is in it."""
 
 
-def _can_be_replaced(path: str) -> bool:
+def _can_be_replaced(path: str) -> tuple[bool, bool]:
     known = _replaceable.get(path)
     if known is None:
         above = os.path.dirname(path)
-        mode = os.stat(above).st_mode
-        known = bool(mode & stat.S_IWOTH and not mode & stat.S_ISVTX) or _can_be_replaced(above)
-        if not known and os.path.islink(path):
-            known = is_everybodys(os.path.realpath(path))
-        _replaceable[path] = known
+        replaced = above != path and _can_be_replaced(above)[1]
+        known = _replaceable[path] = (True, True) if replaced else _look_at(path)
     return known
+
+
+def _look_at(path: str) -> tuple[bool, bool]:
+    """The answer where nobody can replace *path* itself; looks once, as there are dozens."""
+    mode, replaced = os.lstat(path).st_mode, False
+    if stat.S_ISLNK(mode):
+        replaced = is_everybodys(os.path.realpath(path))
+        mode = os.stat(path).st_mode
+    return replaced, replaced or bool(mode & stat.S_IWOTH and not mode & stat.S_ISVTX)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 from importlib import import_module
 
-import trio
-
 from ._peer_close import TARGET
 
 
@@ -16,10 +14,14 @@ def send_into_failure(number: int) -> None:
     Raises:
         AssertionError: if that is not told as upstream's `TransportClosed`.
     """
+    import trio
+
     trio.run(_send_into_failure, number)
 
 
 async def _send_into_failure(number: int) -> None:
+    import trio
+
     class FailingStream(trio.abc.Stream):
         async def send_all(self, data: bytes | bytearray | memoryview) -> None:
             try:

@@ -129,7 +129,7 @@ def _touch(env: Environment) -> None:
 
 
 def _add(env: Environment) -> None:
-    (env.packages / "macfix" / "darwin" / "one_more.py").write_text("")
+    (env.packages / "macfix" / "patches" / "one_more.py").write_text("")
 
 
 def _take_away(env: Environment) -> None:
@@ -195,6 +195,15 @@ print(module.macfix_patches()[0].name, module is sys.modules["macfix.patches.uds
 def test_what_is_read_of_it_later_is_looked_at_as_well(spoilable: Environment, spoil: str) -> None:
     code = ONE_LATER.replace("SPOIL", spoil)
     assert spoilable.run("-c", code, **ON) == "uds-backlog True"
+
+
+def test_a_folder_that_is_needed_later_is_looked_at_then(spoilable: Environment) -> None:
+    with open(spoilable.packages / "macfix" / "darwin" / "runtime_dir.py", "a") as file:
+        file.write("\nEDITED = True\n")
+    look = "from macfix.darwin import runtime_dir; print(runtime_dir.EDITED)"
+    own = "macfix.engine._bundle.import_own('macfix.patches.runtime_dir')"
+    code = f"{LOOK}; import macfix.engine._bundle; {own}; {look}"
+    assert spoilable.run("-c", code, **ON).splitlines() == [USED, "True"]
 
 
 THREADS = """
