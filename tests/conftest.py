@@ -11,12 +11,23 @@ import pytest
 
 from tests.support import leaks
 from tests.support.sandbox import FORGOTTEN, Sandbox
+from tests.support.surroundings import HEAVY
+
+HOURS = 4 * 3600
+"""How long a full count may take, in seconds, where its test says nothing else."""
 
 
 def pytest_configure() -> None:
     """Let Ctrl-C end programs: in the background of a shell they would be born without it."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take the everyday time limit off full counts."""
+    for item in items if HEAVY == "full" else []:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(HOURS))
 
 
 @pytest.fixture(autouse=True)

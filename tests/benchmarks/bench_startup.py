@@ -3,15 +3,18 @@
     python tests/benchmarks/bench_startup.py [--runs N] [--upstream FOLDER] [--python PYTHON]
                                              [--packages FOLDER] [--table FILE]
 
-A temporary virtual environment sees the packages of PYTHON (this one unless given) through a
-`.pth` file, and gets a copy of macfix that `macfix enable` is run in. Every row is measured
-interleaved with its own baseline, which is the same start without macfix: CPU seconds of the child
-(median of the ratios, and the middle half of them), and instructions counted by
-`valgrind --tool=callgrind` where there is one. Peers that PYTHON does not have are skipped, and
-named: opentelemetry-distro, opentelemetry-instrumentation, ddtrace, gevent, wrapt, pluggy.
+Temporary virtual environments see the packages of PYTHON (this one unless given) through a `.pth`
+file: one without macfix, and two with a copy of it, in which `macfix enable` was run. Every row is
+measured in pairs with its baseline, which is the same start in the environment without macfix, the
+one first and the other in turns: CPU seconds of the child (median of the ratios, the interval that
+has the true median in it 95 times of 100, and the middle half of the ratios), and instructions
+counted by `valgrind --tool=callgrind` where there is one. Single ratios scatter widely on a virtual
+machine: a median that is to be known to the percent takes some hundred pairs. Peers that PYTHON
+does not have are skipped, and named: opentelemetry-distro, opentelemetry-instrumentation, ddtrace,
+gevent, wrapt, pluggy.
 
 On Linux, `MACFIX_FORCE` with the names of all patches makes macfix do what it does on a Mac, and
-the `.pth` file of a Mac, which asks for nothing, is put in the place of Linux's.
+the `.pth` file of a Mac, which asks for nothing, is in the second of the two environments.
 """
 
 from __future__ import annotations
@@ -86,80 +89,83 @@ class Start:
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that is measured, against the same without it; `mac` with a Mac's `.pth` file."""
+    """One thing that is measured, against the same without it."""
 
     name: str
     base: Start
     subject: Start
     cpu_limit: float | None = None
     instruction_limit: float | None = None
-    mac: bool = False
 
 
 @dataclass(frozen=True)
-class Bench:
-    """The environment that is measured in."""
+class Environment:
+    """A virtual environment to start interpreters in; its `.pth` file may be a Mac's."""
 
     folder: Path
-    python: Path
     upstream: Path | None
 
     @property
-    def cache(self) -> Path:
-        return self.folder / "cache"
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
 
-    def start(self, *words: str, cold: bool = False, **env: str) -> Start:
-        runtime = {"MACFIX_CACHE_DIR": str(self.cache), "XDG_RUNTIME_DIR": str(self.folder)}
+    def start(
+        self, words: tuple[str, ...], env: Mapping[str, str] | None = None, *, cold: bool = False
+    ) -> Start:
+        cache = self.folder / "cache"
+        runtime = {"MACFIX_CACHE_DIR": str(cache), "XDG_RUNTIME_DIR": str(self.folder)}
         if self.upstream is not None and words == TRACTOR:
-            env["PYTHONPATH"] = str(self.upstream)
-        return Start((str(self.python), *words), runtime | env, self.cache if cold else None)
+            runtime["PYTHONPATH"] = str(self.upstream)
+        command = (str(self.python), *words)
+        return Start(command, runtime | dict(env or {}), cache if cold else None)
 
     def has(self, module: str) -> bool:
         find = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"
         return subprocess.run([self.python, "-c", find], capture_output=True).returncode == 0
 
-    def switch(self, command: str) -> None:
-        subprocess.run([self.python, "-m", "macfix", command], check=True, capture_output=True)
-
     def enable(self, mac: bool) -> None:
-        self.switch("enable")
+        """Put a copy of macfix, with its bytecode, into this environment and enable it."""
+        code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        packages = Path(subprocess.check_output([self.python, "-c", code], text=True).strip())
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(REPOSITORY / "macfix", packages / "macfix", ignore=ignored)
+        subprocess.run([self.python, "-m", "compileall", "-q", packages / "macfix"], check=True)
+        subprocess.run([self.python, "-m", "macfix", "enable"], check=True, capture_output=True)
         if mac:
             subprocess.run([self.python, "-c", AS_ON_A_MAC], check=True)
 
 
-def make_bench(folder: Path, python: Path, more: Sequence[Path], upstream: Path | None) -> Bench:
-    """Make the environment: the packages of *python*, and a copy of macfix with its bytecode."""
+def make_environment(
+    folder: Path, python: Path, more: Sequence[Path], upstream: Path | None
+) -> Environment:
+    """Make an environment that has the packages of *python*."""
     code = "import sys; print(*sys.version_info[:2], sep='.')"
     version = subprocess.check_output([python, "-c", code], text=True).strip()
-    subprocess.run([python, "-m", "venv", "--without-pip", folder / "env"], check=True)
-    packages = folder / "env" / "lib" / f"python{version}" / "site-packages"
+    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
+    packages = folder / "lib" / f"python{version}" / "site-packages"
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     others = subprocess.check_output([python, "-c", code], text=True).strip()
     # A .pth file, as any environment with an editable install has one: what the interpreter pays
     # for the first .pth file (a codec, from 3.13 on) is then no cost of macfix's.
     (packages / "packages.pth").write_text("\n".join([others, *map(str, more)]) + "\n")
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(REPOSITORY / "macfix", packages / "macfix", ignore=ignored)
-    bench = Bench(folder, folder / "env" / "bin" / "python", upstream)
-    subprocess.run([bench.python, "-m", "compileall", "-q", packages / "macfix"], check=True)
-    return bench
+    return Environment(folder, upstream)
 
 
-def names_of_patches(bench: Bench) -> str:
+def names_of_patches(enabled: Environment) -> str:
     code = "from macfix.patches._contents import CONTENTS\nprint(','.join(CONTENTS))"
-    return subprocess.check_output([bench.python, "-c", code], text=True).strip()
+    return subprocess.check_output([enabled.python, "-c", code], text=True).strip()
 
 
-def rows_without(bench: Bench) -> list[Row]:
-    """What is measured while macfix is not enabled: the peers."""
-    plain = bench.start(*PASS)
+def rows_of_peers(bare: Environment) -> list[Row]:
+    """What others cost."""
+    plain = bare.start(PASS)
     rows = []
     for name, module, words in (
         ("import wrapt, pluggy", "wrapt", ("-c", "import wrapt, pluggy")),
         ("gevent.monkey", "gevent", ("-c", "import gevent.monkey; gevent.monkey.patch_all()")),
     ):
-        if bench.has(module):
-            rows.append(Row(name, plain, bench.start(*words)))
+        if bare.has(module):
+            rows.append(Row(name, plain, bare.start(words)))
         else:
             print(f"skipped: {name}: {module} is not installed", file=sys.stderr)
     for name, module, main in (
@@ -170,7 +176,7 @@ def rows_without(bench: Bench) -> list[Row]:
             "opentelemetry.instrumentation.auto_instrumentation",
         ),
     ):
-        if not _has_parent(bench, module):
+        if not _has_parent(bare, module):
             print(f"skipped: {name}: {module} is not installed", file=sys.stderr)
             continue
         run = f"import sys; sys.argv = ['x', sys.executable, '-c', 'pass']; import {main} as m; "
@@ -178,52 +184,59 @@ def rows_without(bench: Bench) -> list[Row]:
         quiet = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
         quiet |= {"OTEL_LOGS_EXPORTER": "none", "DD_TRACE_ENABLED": "false"}
         quiet |= {"DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false"}
-        rows.append(Row(name, plain, bench.start("-c", run, **quiet)))
+        rows.append(Row(name, plain, bare.start(("-c", run), quiet)))
     return rows
 
 
-def _has_parent(bench: Bench, module: str) -> bool:
+def _has_parent(bare: Environment, module: str) -> bool:
     try:
-        return bench.has(module.partition(".")[0]) and bench.has(module)
+        return bare.has(module.partition(".")[0]) and bare.has(module)
     except subprocess.SubprocessError:
         return False
 
 
-def rows_with(bench: Bench, patches: str) -> list[Row]:
-    """What is measured while macfix is enabled; `-S`-less baselines have it shut out by absence."""
-    mac = {"MACFIX_FORCE": patches}
-    plain = bench.start(*PASS)
+def rows_of_macfix(bare: Environment, linux: Environment, mac: Environment) -> list[Row]:
+    """What macfix costs on Linux, and on a Mac."""
+    plain = bare.start(PASS)
     rows = [
-        Row("start on Linux, no target", plain, bench.start(*PASS), 1.05, 1.02),
-        Row("start on a Mac, no target", plain, bench.start(*PASS), 1.05, 1.02, mac=True),
+        Row("start on Linux, no target", plain, linux.start(PASS), 1.05, 1.02),
+        Row("start on a Mac, no target", plain, mac.start(PASS), 1.05, 1.02),
     ]
-    if bench.upstream is None:
+    if bare.upstream is None:
         print("skipped: import tractor: no --upstream FOLDER", file=sys.stderr)
         return rows
-    bare = bench.start(*TRACTOR)
-    warm, cold = bench.start(*TRACTOR, **mac), bench.start(*TRACTOR, cold=True, **mac)
-    warm.run()
-    rows.append(Row("import tractor, warm", bare, warm, 1.05, None, mac=True))
-    rows.append(Row("import tractor, cold", bare, cold, 1.15, None, mac=True))
+    force = {"MACFIX_FORCE": names_of_patches(mac)}
+    alone = bare.start(TRACTOR)
+    warm, cold = mac.start(TRACTOR, force), mac.start(TRACTOR, force, cold=True)
+    rows.append(Row("import tractor, warm", alone, warm, 1.05))
+    rows.append(Row("import tractor, cold", alone, cold, 1.15))
     return rows
 
 
-def measure(bench: Bench, row: Row, runs: int, switches: bool) -> tuple[list[float], float | None]:
-    """Ratios of CPU time, one for each interleaved pair, and the ratio of instructions."""
+def measure(row: Row, runs: int) -> tuple[list[float], float | None]:
+    """Ratios of CPU time, sorted, one for each pair, and the ratio of instructions."""
+    for start in (row.base, row.subject):
+        start.run()  # what is kept from now on: bytecode, the files in memory, macfix's cache
+    ratios = []
+    for number in range(runs):
+        if number % 2:
+            base = row.base.seconds()
+            ratios.append(row.subject.seconds() / base)
+        else:
+            subject = row.subject.seconds()
+            ratios.append(subject / row.base.seconds())
+    base_count, count = row.base.instructions(), row.subject.instructions()
+    return sorted(ratios), count / base_count if count and base_count else None
 
-    def side(start: Start, with_macfix: bool, instructions: bool) -> float:
-        if switches and with_macfix:
-            bench.enable(row.mac)
-        elif switches:
-            bench.switch("disable")
-        value = start.instructions() if instructions else start.seconds()
-        return float(value or 0)
 
-    side(row.base, False, False)
-    side(row.subject, True, False)  # both warm: bytecode, file cache
-    ratios = [side(row.subject, True, False) / side(row.base, False, False) for _ in range(runs)]
-    base = side(row.base, False, True)
-    return sorted(ratios), side(row.subject, True, True) / base if base else None
+def interval(ratios: Sequence[float]) -> tuple[float, float]:
+    """Where the true median is, 95 times of 100; *ratios* are sorted, and independent.
+
+    How many of them lie below the median is binomial: the interval is between two of them.
+    """
+    reach = 1.96 * len(ratios) ** 0.5 / 2
+    low, high = int(len(ratios) / 2 - reach), int(len(ratios) / 2 + reach)
+    return ratios[max(low, 0)], ratios[min(high, len(ratios) - 1)]
 
 
 def line(row: Row, ratios: list[float], instructions: float | None) -> str:
@@ -233,9 +246,10 @@ def line(row: Row, ratios: list[float], instructions: float | None) -> str:
         for limit, what in ((row.cpu_limit, "CPU"), (row.instruction_limit, "instructions"))
         if limit is not None
     ]
+    low, high = interval(ratios)
     counted = "not counted" if instructions is None else f"{instructions:.3f}"
     return (
-        f"| {row.name} | {statistics.median(ratios):.3f} | "
+        f"| {row.name} | {statistics.median(ratios):.3f} | {low:.3f} to {high:.3f} | "
         f"{quarters[0]:.3f} to {quarters[2]:.3f} | {counted} | {', '.join(limits) or 'peer'} |"
     )
 
@@ -251,22 +265,22 @@ def main() -> None:
     parser.add_argument("--table", type=Path, help="where to write the table as well")
     options = parser.parse_args()
     lines = [
-        "| what | CPU time | middle half | instructions | limit |",
-        "|---|---|---|---|---|",
+        f"| what | CPU time, {options.runs} pairs | 95 % | middle half | instructions | limit |",
+        "|---|---|---|---|---|---|",
     ]
     with tempfile.TemporaryDirectory(prefix="macfix-bench-") as folder:
         os.chmod(folder, 0o700)
-        bench = make_bench(Path(folder), options.python, options.packages, options.upstream)
-        patches = names_of_patches(bench)
-        for rows, switches in (
-            (rows_with(bench, patches), True),
-            (rows_without(bench), False),
-        ):
-            for row in rows:
-                ratios, instructions = measure(bench, row, options.runs, switches)
-                lines.append(line(row, ratios, instructions))
-                print(lines[-1], flush=True)
-            bench.switch("disable")
+        bare, linux, mac = (
+            make_environment(
+                Path(folder) / name, options.python, options.packages, options.upstream
+            )
+            for name in ("bare", "on_linux", "on_a_mac")
+        )
+        linux.enable(mac=False)
+        mac.enable(mac=True)
+        for row in rows_of_macfix(bare, linux, mac) + rows_of_peers(bare):
+            lines.append(line(row, *measure(row, options.runs)))
+            print(lines[-1], flush=True)
     if options.table:
         options.table.write_text("\n".join(lines) + "\n")
     print("\n" + "\n".join(lines))
