@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,18 +19,30 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"the wheel cannot be built here: {str(error).splitlines()[-1]}")
 
 
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment that pip has put macfix's wheel into; to be copied from."""
+    made = Environment.make(tmp_path_factory.mktemp("installed") / "env")
+    made.install(wheel)
+    return made
+
+
 @pytest.fixture(scope="module")
-def enabled(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+def enabled(installed: Environment, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment with macfix's wheel in which `macfix enable` was run."""
-    environment = Environment.make(tmp_path_factory.mktemp("enabled") / "env")
-    environment.install(wheel)
+    environment = _like(installed, tmp_path_factory.mktemp("enabled") / "env")
     assert "is now enabled" in environment.run("-m", "macfix", "enable")
-    yield environment
+    return environment
 
 
 @pytest.fixture
-def environment(wheel: Path, tmp_path: Path) -> Environment:
+def environment(installed: Environment, tmp_path: Path) -> Environment:
     """An environment with macfix's wheel, not enabled."""
-    made = Environment.make(tmp_path / "env")
-    made.install(wheel)
+    return _like(installed, tmp_path / "env")
+
+
+def _like(installed: Environment, folder: Path) -> Environment:
+    made = Environment.make(folder)
+    for path in installed.packages.glob("macfix*"):
+        shutil.copytree(path, made.packages / path.name)
     return made
