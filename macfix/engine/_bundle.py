@@ -2,9 +2,9 @@
 
 To import a module takes Python some 300,000 instructions and a dozen system calls, however small it
 is: for the thirty that mending an upstream needs, as much as all that they do. The file holds their
-code objects. It counts only in the interpreter that wrote it, and only while each source file of
-macfix has the size and the time that it had then, which is how Python itself knows whether
-bytecode is current. Where it does not count, macfix is imported as any package is.
+code objects. It counts only in the interpreter that wrote it, and only while the source files in
+the folder of what is needed have the sizes and times that they had then, which is how Python itself
+knows whether bytecode is current. Where it does not count, macfix is imported as any package is.
 
 Executed by its path before the package ``macfix`` is imported: it imports nothing that is not
 loaded at the start of an interpreter.

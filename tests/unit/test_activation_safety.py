@@ -86,8 +86,9 @@ def test_a_folder_that_others_can_replace_is_not_on_the_safe_path(
     entry.parent.chmod(mode)
     link = tmp_path / "link"
     link.symlink_to(entry)
-    monkeypatch.setattr(sys, "path", [str(entry), str(link)])
-    assert safe_path() == ([] if others_can_replace_it else [str(entry), str(link)])
+    gone = entry.parent / "python.zip"  # where they can put one
+    monkeypatch.setattr(sys, "path", [str(entry), str(link), str(gone)])
+    assert safe_path() == ([] if others_can_replace_it else [str(entry), str(link), str(gone)])
 
 
 def test_the_trap_works(environment: Environment, trapped: Path) -> None:
