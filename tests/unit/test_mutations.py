@@ -21,9 +21,9 @@ from tests.support import processes, pythons, upstream
 from tests.support.sandbox import Sandbox
 from tests.support.surroundings import HEAVY, REPOSITORY, STARTED_WITH
 
-COUNT = 2000 if HEAVY == "full" else 12
+COUNT = 2000 if HEAVY == "full" else 8
 OLDER = 500
-PIKERS = COUNT if HEAVY == "full" else 5
+PIKERS = COUNT if HEAVY == "full" else 3
 SEED = int(STARTED_WITH.get("MACFIX_SEED", "5"))
 REPLICAS = REPOSITORY / "tests" / "replicas"
 PATIENCE = 7200 if HEAVY == "full" else 280

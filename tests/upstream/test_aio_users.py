@@ -74,9 +74,7 @@ def test_a_debugger_in_the_clean_up_is_no_refusal(
 
 @pytest.mark.skipif(ON_A_MAC, reason="macfix is active on a Mac")
 @pytest.mark.parametrize("vintage", TRACTORS if FULL else ["HEAD"])
-@pytest.mark.parametrize(
-    "kind", ["error", "crash", "pause", "breakpoint"] if FULL else ["crash", "pause"]
-)
+@pytest.mark.parametrize("kind", ["error", "crash", "pause", "breakpoint"] if FULL else ["pause"])
 def test_debug_mode_stops_as_often_as_without_macfix(
     kind: str, vintage: str, launcher_for: LauncherFor
 ) -> None:
