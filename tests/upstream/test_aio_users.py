@@ -56,7 +56,7 @@ def test_the_guides_own_test_fails_without_macfix(launcher_for: LauncherFor) -> 
     assert not json.loads(finished.stdout.splitlines()[-1])["cleaned in time"], str(finished)
 
 
-@pytest.mark.parametrize("vintage", TRACTORS if FULL else ["2026-02", "HEAD"])
+@pytest.mark.parametrize("vintage", TRACTORS if FULL else ["HEAD"])
 @pytest.mark.parametrize("debugger", ["plain", "tractor"])
 def test_a_debugger_in_the_clean_up_is_no_refusal(
     debugger: str, vintage: str, launcher_for: LauncherFor

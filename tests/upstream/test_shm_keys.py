@@ -87,9 +87,9 @@ VINTAGES = [
 EVERYDAY_MACS = {
     "5cee2223": MACS[:1],
     "83ce2275": MACS[3:],
-    "3690e43a": MACS[:1] + MACS[3:],
+    "3690e43a": MACS[:1],
     "efb743fd": MACS[3:],
-    "3d037818": MACS[:1] + MACS[3:],
+    "3d037818": MACS[3:],
 }
 CHOSEN = [v for v in VINTAGES if HEAVY == "full" or v.commit in EVERYDAY_MACS]
 
