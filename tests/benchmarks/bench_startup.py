@@ -125,8 +125,7 @@ class Environment:
 
     def enable(self, mac: bool) -> None:
         """Put a copy of macfix, with its bytecode, into this environment and enable it."""
-        code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-        packages = Path(subprocess.check_output([self.python, "-c", code], text=True).strip())
+        packages = packages_of(self.python)
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / "macfix", packages / "macfix", ignore=ignored)
         subprocess.run([self.python, "-m", "compileall", "-q", packages / "macfix"], check=True)
@@ -139,16 +138,19 @@ def make_environment(
     folder: Path, python: Path, more: Sequence[Path], upstream: Path | None
 ) -> Environment:
     """Make an environment that has the packages of *python*."""
-    code = "import sys; print(*sys.version_info[:2], sep='.')"
-    version = subprocess.check_output([python, "-c", code], text=True).strip()
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
-    packages = folder / "lib" / f"python{version}" / "site-packages"
-    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    others = subprocess.check_output([python, "-c", code], text=True).strip()
+    made = Environment(folder, upstream)
     # A .pth file, as any environment with an editable install has one: what the interpreter pays
     # for the first .pth file (a codec, from 3.13 on) is then no cost of macfix's.
-    (packages / "packages.pth").write_text("\n".join([others, *map(str, more)]) + "\n")
-    return Environment(folder, upstream)
+    lines = map(str, [packages_of(python), *more])
+    (packages_of(made.python) / "packages.pth").write_text("\n".join(lines) + "\n")
+    return made
+
+
+def packages_of(python: Path) -> Path:
+    """The `site-packages` of *python*."""
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    return Path(subprocess.check_output([python, "-c", code], text=True).strip())
 
 
 def names_of_patches(enabled: Environment) -> str:
