@@ -2,53 +2,41 @@
 
 >>> import macfix
 >>> macfix.activate()       # before tractor or piker is imported
->>> import tractor          # mended in memory, as it is imported
->>> print(macfix.status())  # what became of every patch
+>>> import tractor          # patched in memory, as it is imported
+>>> print(macfix.status())  # the state of every patch, with the reason
 
-For plugin authors: :class:`Patch`, :data:`hookimpl`, :func:`needed`, :func:`not_needed`,
-:func:`unknown`, :class:`Source` and :class:`Changes`.
+For the authors of plugins and patches: :data:`hookimpl`, :class:`Source`, :class:`Diagnosis` with
+:func:`needed`, :func:`not_needed` and :func:`unknown`, and :class:`Changes`.
 
-Everything is imported when it is first used: this module is loaded into every interpreter of an
-environment, also into those that never import a target.
+Each name is imported when it is first used, so that importing macfix costs nothing.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # not typing's: importing typing costs more than all of this module
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
-    from macfix.engine import (
-        Changes,
-        Entry,
-        Ledger,
-        MacfixError,
-        MacfixWarning,
-        Patch,
-        Source,
-        State,
-        Status,
-        Verdict,
-        activate,
-        deactivate,
-        hookimpl,
-        needed,
-        not_needed,
-        status,
-        unknown,
-    )
+    from macfix.activation.activate import activate, deactivate, status
+    from macfix.engine.changes import Changes
+    from macfix.engine.errors import MacfixError, MacfixWarning
+    from macfix.engine.ledger import Entry, Problem, State, Status
+    from macfix.engine.patch import Diagnosis, needed, not_needed, unknown
+    from macfix.engine.source import Source
+    from macfix.hookspecs import hookimpl
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Changes",
+    "Diagnosis",
     "Entry",
-    "Ledger",
     "MacfixError",
     "MacfixWarning",
-    "Patch",
+    "Problem",
     "Source",
     "State",
     "Status",
-    "Verdict",
     "__version__",
     "activate",
     "deactivate",
@@ -59,13 +47,22 @@ __all__ = [
     "unknown",
 ]
 
+_HOMES = {
+    "activation.activate": ("activate", "deactivate", "status"),
+    "engine.changes": ("Changes",),
+    "engine.errors": ("MacfixError", "MacfixWarning"),
+    "engine.ledger": ("Entry", "Problem", "State", "Status"),
+    "engine.patch": ("Diagnosis", "needed", "not_needed", "unknown"),
+    "engine.source": ("Source",),
+    "hookspecs": ("hookimpl",),
+}
+
 
 def __getattr__(name: str) -> object:
-    if name.startswith("__") or name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import macfix.engine
-
-    return getattr(macfix.engine, name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,5 @@
 """``python -m macfix``."""
 
-from __future__ import annotations
-
 from macfix.cli import main
 
 if status := main():  # not SystemExit(0): with `python -i` that would be shown as an error

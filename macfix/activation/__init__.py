@@ -1,6 +1,9 @@
-"""How the engine gets into an interpreter: the runner, and what children inherit.
+"""The ways in: how the engine gets into an interpreter.
 
-``environment`` makes child interpreters come up mended, ``site/sitecustomize.py`` is what they
-then execute, ``programs`` finds what the user wants to run, and ``runner`` runs it as if macfix
-were not there.
+- :mod:`activate` puts macfix's finder into this process, and takes it out again;
+- ``site/_macfix_autoload.py`` is what an interpreter that comes up with macfix executes: copied
+  beside a ``.pth`` file by :mod:`enabling`, and executed by ``site/sitecustomize.py`` in children;
+- :mod:`environment` has the variables by which children come up with macfix;
+- :mod:`runner` replaces macfix's own process by a program, which :mod:`locate` finds;
+- :mod:`pytest_plugin` runs a test suite with macfix.
 """

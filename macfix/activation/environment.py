@@ -1,8 +1,8 @@
-"""The environment variables by which child interpreters come up mended.
+"""The environment variables by which child interpreters come up with macfix.
 
-A child is mended because ``PYTHONPATH`` starts with macfix's ``site`` folder: the interpreter then
-executes the ``sitecustomize`` there. Children inherit ``os.environ``, grandchildren inherit theirs,
-so one change in the first process serves a whole tree, whichever way it is spawned.
+``PYTHONPATH`` starts with macfix's ``site`` folder, so interpreters execute the ``sitecustomize``
+there. Children inherit ``os.environ``, grandchildren inherit theirs: one change in the first
+process serves a whole tree, whichever way it is spawned.
 
 What this does not reach: a child whose environment the program composes afresh, and one that is
 started with ``-E`` or ``-I`` (both ignore ``PYTHONPATH``) or with ``-S`` (no ``sitecustomize``).
@@ -11,12 +11,12 @@ started with ``-E`` or ``-I`` (both ignore ``PYTHONPATH``) or with ``-S`` (no ``
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
-TYPE_CHECKING = False  # not typing's: this is imported before the program's first line runs
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+"""The folder or zip file that the package ``macfix`` is in."""
 
-SITE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "site")
+SITE = os.path.join(ROOT, "macfix", "activation", "site")
 """The folder with macfix's ``sitecustomize.py``."""
 
 _before: dict[str, str | None] = {}
@@ -24,28 +24,23 @@ _applied: dict[str, str] = {}
 
 
 def variables(
-    environ: Mapping[str, str], *, simulate: str | None = None, cure: bool = True
+    environ: Mapping[str, str], *, simulate: str | None = None, patched: bool = True
 ) -> dict[str, str]:
-    """What to set, on top of *environ*, for children to come up like this process.
+    """What to set, on top of *environ*, for interpreters to come up with macfix.
 
     Args:
         environ: the environment to build on; it is not changed.
-        simulate: the specification of the simulation that children are to run under, if any.
-        cure: False if macfix is to change nothing in the children (``MACFIX=off``).
+        simulate: the specification of the simulation that they are to run under, if any.
+        patched: False if macfix is to change nothing in them (``MACFIX=off``).
     """
-    changes = {"PYTHONPATH": with_site(environ.get("PYTHONPATH", ""))}
+    rest = without_site(environ.get("PYTHONPATH", ""))
+    # An empty entry would mean the current directory, so none must come into being here.
+    changes = {"PYTHONPATH": SITE + os.pathsep + rest if rest else SITE}
     if simulate is not None:
         changes["MACFIX_SIMULATE"] = simulate
-    if not cure:
+    if not patched:
         changes["MACFIX"] = "off"
     return changes
-
-
-def with_site(pythonpath: str) -> str:
-    """*pythonpath* with macfix's ``site`` folder first, and there only."""
-    rest = without_site(pythonpath)
-    # An empty entry would mean the current directory, so none must come into being here.
-    return SITE + os.pathsep + rest if rest else SITE
 
 
 def without_site(pythonpath: str) -> str:
@@ -54,15 +49,12 @@ def without_site(pythonpath: str) -> str:
     return os.pathsep.join(part for part in parts if part != SITE)
 
 
-def apply(*, cure: bool = True) -> None:
+def apply() -> None:
     """Set the :func:`variables` in ``os.environ``, for all children from now on.
-
-    The simulation is not among them: it sets its own when it starts in this process, and cannot be
-    taken back.
 
     Applying again changes only what is different now; :func:`restore` goes back all the way.
     """
-    for name, value in variables(os.environ, cure=cure).items():
+    for name, value in variables(os.environ).items():
         if os.environ.get(name) != value:
             _before.setdefault(name, os.environ.get(name))
             os.environ[name] = value

@@ -1,38 +1,39 @@
-"""Finds out which program a command line means.
+"""Finds out which program a command line means, without importing anything of it.
 
-In this order: ``-m MODULE`` (and ``-c TEXT``), a path, a script of the environment, a console
-script that an installed distribution declares, a package with a ``__main__`` module.
+In this order: ``-m MODULE`` and ``-c TEXT``, ``-`` for standard input, a path, a script of the
+environment, a console script that an installed distribution declares, a package with a
+``__main__`` module. The answer is a list of words for the interpreter's command line.
 """
 
 from __future__ import annotations
 
 import os
+import site
 import sys
-from importlib.machinery import PathFinder
+import sysconfig
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import distributions, entry_points
+from typing import NamedTuple
 
-from .programs import (
-    Archive,
-    CannotRunError,
-    Command,
-    EntryPoint,
-    Module,
-    Program,
-    Script,
-    absolute,
-    has_importer,
-    safe_path,
-    working_directory,
-)
-from .shebang import interpreter_of
-
-TYPE_CHECKING = False  # not typing's: what is imported here, the program cannot shadow any more
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from importlib.machinery import ModuleSpec
+_LAUNCHER = "'''exec'"
 
 
-def locate(words: Sequence[str]) -> tuple[Program, list[str]]:
-    """The program that *words* name, and the arguments left for it.
+class CannotRunError(Exception):
+    """There is no such program, or macfix cannot run it; the message says why."""
+
+
+class Absent(NamedTuple):
+    """Why there is no program of some kind, in a few words."""
+
+    why: str
+
+
+Found = list[str] | Absent
+
+
+def locate(words: Sequence[str]) -> list[str]:
+    """The interpreter's command line for the program, and its arguments, that *words* name.
 
     Raises:
         CannotRunError: if there is no such program. The message lists what was tried.
@@ -40,114 +41,143 @@ def locate(words: Sequence[str]) -> tuple[Program, list[str]]:
     if not words:
         raise CannotRunError("no program was given")
     first, rest = words[0], list(words[1:])
-    for option, kind in (("-m", Module), ("-c", Command)):
-        if first == option:
-            if not rest:
-                raise CannotRunError(f"argument expected for the {option} option")
-            return kind(rest[0]), rest[1:]
+    for option in ("-m", "-c"):
+        if first == option and not rest:
+            raise CannotRunError(f"argument expected for the {option} option")
         if first.startswith(option):
-            return kind(first[2:]), rest
-    return _by_name(first), rest
+            return [first, *rest]
+    return [*_by_name(first), *rest]
 
 
-def _by_name(name: str) -> Program:
+def _by_name(name: str) -> list[str]:
+    if name == "-":
+        return [name]
     tried: list[str] = []
     for kind, find in (
         ("path", _path),
         ("script of this environment", _environment_script),
-        ("console script", _entry_point),
+        ("console script", _console_script),
         ("package", _package),
     ):
         found = find(name)
-        if isinstance(found, Program):
+        if not isinstance(found, Absent):
             return found
-        tried.append(f"  {kind}: {found}")
-        if _is_plain_path(name):
-            break
+        tried.append(f"  {kind}: {found.why}")
+        if os.sep in name or name in (os.curdir, os.pardir):
+            break  # that is nothing but a path
     raise CannotRunError("\n".join([f"there is no program {name!r}; tried as", *tried]))
 
 
-def _is_plain_path(name: str) -> bool:
-    return os.sep in name or name in (os.curdir, os.pardir)
+def _path(name: str) -> Found:
+    if not os.path.exists(name):
+        return Absent(f"{os.path.join(_working_directory(), name)} does not exist")
+    if os.path.isdir(name):
+        # by the finder: there may be a __main__.pyc instead
+        if PathFinder.find_spec("__main__", [os.path.abspath(name)]) is None:
+            return Absent(f"{name} has no __main__.py in it")
+    else:
+        _refuse_other_environment(name)
+    return ["--", name] if name.startswith("-") else [name]
 
 
-# Each of the following answers with the program, or with why there is none, in a few words.
-
-
-def _path(name: str) -> Program | str:
-    file = absolute(name)
-    if not os.path.exists(file):
-        return f"{file} does not exist"
-    if not has_importer(file):
-        return Script(name)
-    # Not asked of a zip file: its finder compiles what it finds, and a zip file is a program anyway
-    if os.path.isdir(file) and PathFinder.find_spec("__main__", [file]) is None:
-        return f"{file} has no __main__.py in it"
-    return Archive(name)
-
-
-def _environment_script(name: str) -> Program | str:
+def _environment_script(name: str) -> Found:
     folders = script_folders()
     for folder in folders:
         file = os.path.join(folder, name)
         if os.path.isfile(file):
-            return _checked_script(file)
-    return f"none of that name in {' or '.join(folders)}"
+            if interpreter_of(file) is None:
+                raise CannotRunError(f"{file} is not a Python script, so macfix cannot run it")
+            _refuse_other_environment(file)
+            return [file]
+    return Absent(f"none of that name in {' or '.join(folders)}")
 
 
 def script_folders() -> list[str]:
     """Where the scripts of this environment lie, the most specific folder first."""
-    import site
-    import sysconfig
-
     folders = [sysconfig.get_path("scripts"), os.path.dirname(sys.executable or "")]
     if site.ENABLE_USER_SITE:
         folders.append(sysconfig.get_path("scripts", f"{os.name}_user"))
     return [folder for folder in dict.fromkeys(folders) if folder]
 
 
-def _checked_script(file: str) -> Script | Archive:
+def _refuse_other_environment(file: str) -> None:
+    """Refuse a script of another virtual environment, where other packages are."""
     interpreter = interpreter_of(file)
-    if interpreter is None:
-        raise CannotRunError(f"{file} is not a Python script, so macfix cannot run it")
-    theirs, ours = _virtual_environment(interpreter), _own_virtual_environment()
-    if os.path.exists(interpreter) and theirs != ours:
+    theirs = _virtual_environment(interpreter) if interpreter else None
+    ours = os.path.realpath(sys.prefix) if sys.prefix != sys.base_prefix else None
+    if theirs is not None and theirs != ours:
         raise CannotRunError(
             f"{file} belongs to another Python ({interpreter}): install macfix there, and run "
-            f"{interpreter} -m macfix {os.path.basename(file)}"
+            f"{interpreter} -m macfix {file}"
         )
-    return Archive(file) if has_importer(file) else Script(file)
 
 
 def _virtual_environment(interpreter: str) -> str | None:
-    """The virtual environment that *interpreter* belongs to, or None."""
+    """The virtual environment that *interpreter*, which exists, belongs to, or None."""
     folder = os.path.dirname(os.path.dirname(os.path.abspath(interpreter)))
     has_config = os.path.isfile(os.path.join(folder, "pyvenv.cfg"))
-    return os.path.realpath(folder) if has_config else None
+    return os.path.realpath(folder) if has_config and os.path.exists(interpreter) else None
 
 
-def _own_virtual_environment() -> str | None:
-    return os.path.realpath(sys.prefix) if sys.prefix != sys.base_prefix else None
+def interpreter_of(file: str) -> str | None:
+    """The path of the Python that the script *file* asks for.
+
+    Returns:
+        "" where the script leaves the choice (``#!/usr/bin/env python``), and None if *file*
+        cannot be read or does not ask for a Python.
+
+    For paths that are too long for a ``#!`` line, or have blanks in them, installers write a shell
+    script that is a Python script as well::
+
+        #!/bin/sh
+        '''exec' "/a long path/python" "$0" "$@"
+        ' '''
+    """
+    try:
+        with open(file, "rb") as stream:
+            head = stream.read(4096)
+    except OSError:
+        return None
+    first, _, rest = head.decode("utf-8", "surrogateescape").partition("\n")
+    second = rest.partition("\n")[0]
+    if not first.startswith("#!"):
+        return None
+    command = first[2:].strip()
+    if second.startswith(_LAUNCHER):
+        command = second[len(_LAUNCHER) :].strip()
+    quote = command[:1]
+    path = command[1:].partition(quote)[0] if quote in "'\"" else command.partition(" ")[0]
+    if os.path.isabs(path) and _names_python(path):
+        return path
+    return "" if _names_python(command) else None
 
 
-def _entry_point(name: str) -> Program | str:
+def _names_python(text: str) -> bool:
+    return "python" in os.path.basename(text) or "pypy" in os.path.basename(text)
+
+
+def _console_script(name: str) -> Found:
     points, unreadable = _console_scripts(name)
     for value in points:
         module, _, function = value.partition("[")[0].replace(" ", "").partition(":")
-        if all(map(_is_dotted, (module, function))):
-            return EntryPoint(script_folders()[0], name, module, function)
+        if _is_dotted(module) and _is_dotted(function):
+            # what installers write into the script that is missing here
+            argv0 = os.path.join(script_folders()[0], name)
+            return [
+                "-c",
+                f"import sys; sys.argv[0] = {argv0!r}; from {module} import "
+                f"{function.partition('.')[0]}; sys.exit({function}())",
+            ]
     why = "no installed distribution declares one of that name"
     if points:
         why = f"what is declared by that name is no function: {', '.join(points)}"
     if unreadable:
         why += f" (cannot be read: {', '.join(unreadable)})"
-    return why
+    return Absent(why)
 
 
 def _console_scripts(name: str) -> tuple[list[str], list[str]]:
     """What is declared as the console script *name*, and the distributions that cannot be read."""
-    from importlib.metadata import distributions, entry_points
-
     try:
         return [point.value for point in entry_points(group="console_scripts", name=name)], []
     except Exception:  # one distribution is broken: look into each by itself
@@ -168,9 +198,9 @@ def _is_dotted(name: str) -> bool:
     return all(part.isidentifier() for part in name.split("."))
 
 
-def _package(name: str) -> Program | str:
+def _package(name: str) -> Found:
     if not _is_dotted(name):
-        return "that is not a name of one"
+        return Absent("that is not a name of one")
     top, *rest = name.split(".")
     spec = _find_top(top)
     for part in rest:
@@ -178,17 +208,18 @@ def _package(name: str) -> Program | str:
         places = spec.submodule_search_locations if spec is not None else None
         spec = PathFinder.find_spec(part, [*places]) if places else None
     if spec is None:
-        return "no module of that name is installed"
+        return Absent("no module of that name is installed")
     if spec.submodule_search_locations is None:
-        return f"{name} is a module and no package; `-m {name}` runs it"
-    main = PathFinder.find_spec("__main__", [*spec.submodule_search_locations])
-    return Module(name) if main else f"{name} has no __main__ module in it"
+        return Absent(f"{name} is a module and no package; `-m {name}` runs it")
+    if PathFinder.find_spec("__main__", [*spec.submodule_search_locations]) is None:
+        return Absent(f"{name} has no __main__ module in it")
+    return ["-m", name]
 
 
 def _find_top(name: str) -> ModuleSpec | None:
     """Find the top-level module *name* where the program would find it, importing nothing."""
-    here = None if safe_path() else working_directory()
-    found = PathFinder.find_spec(name, [*([here] if here else []), *sys.path])
+    safe = getattr(sys.flags, "safe_path", False) or sys.flags.isolated
+    found = PathFinder.find_spec(name, [*([] if safe else [_working_directory()]), *sys.path])
     if found is not None:
         return found
     for finder in sys.meta_path:  # editable installs have finders of their own
@@ -197,3 +228,11 @@ def _find_top(name: str) -> ModuleSpec | None:
         if found is not None:
             break
     return found
+
+
+def _working_directory() -> str:
+    """The current directory, or "" if it does not exist any more."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""

@@ -1,169 +1,140 @@
-"""Runs a program in this process as if macfix were not there.
+"""Replaces macfix's own process by a program: same pid, same terminal, same standard streams.
 
-The program gets the ``sys.argv``, ``sys.path[0]``, ``__main__``, exit code, signals and traceback
-that it has when Python runs it alone. Nothing of it is emulated that need not be: exceptions,
-``SystemExit`` and ``KeyboardInterrupt`` propagate to the interpreter, which deals with them as
-always; only the traceback is cut to the program's own frames on the way out.
-
-What a program can still notice: ``sys.orig_argv`` tells the truth, ``sys._getframe`` reaches a few
-frames further than the program's first one, and macfix's few modules are in ``sys.modules``.
+The interpreter is exec'ed on the program, so ``__main__``, ``sys.argv``, the exit status, signals
+and tracebacks are the interpreter's own. macfix gets into it through the environment, which its
+children inherit.
 """
 
 from __future__ import annotations
 
-import builtins
 import os
+import shutil
 import sys
-from importlib.machinery import BuiltinImporter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
 
-from .programs import safe_path, working_directory
-
-TYPE_CHECKING = False  # not typing's: what is imported here, the program cannot shadow any more
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from types import ModuleType, TracebackType
-
-    from .programs import Program
-
-    Hook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
+from . import enabling, environment
+from .locate import CannotRunError
 
 
-def take_over_path() -> None:
-    """Remove from ``sys.path`` what the interpreter put there to find macfix.
+@dataclass(frozen=True)
+class CommandLine:
+    """How this process's interpreter was started.
 
-    That is the current directory for ``python -m macfix``, the folder of the console script, or
-    the zip file or folder that was run. None of it belongs on the program's ``sys.path``, and
-    macfix must not import anything from the current directory. To be called once, first thing in
-    a process that the interpreter started for macfix.
+    Attributes:
+        flags: the interpreter's own options.
+        kind: "-m", "-c", or "" for a file.
+        program: the module, the text, or the file that it was started on; "" for none.
     """
-    if sys.path and sys.path[0] == _path0_of(sys.modules["__main__"]):
-        del sys.path[0]
+
+    flags: tuple[str, ...]
+    kind: str
+    program: str
+
+    @classmethod
+    def parse(cls, words: Sequence[str]) -> CommandLine:
+        """Read ``sys.orig_argv`` as the interpreter does (``Python/getopt.c``)."""
+        flags: list[str] = []
+        rest = list(words[1:])
+        while rest:
+            word = rest.pop(0)
+            if word == "--":
+                return cls(tuple(flags), "", rest[0] if rest else "")
+            if word == "-" or not word.startswith("-"):
+                return cls(tuple(flags), "", word)
+            if word == "--check-hash-based-pycs":
+                flags += [word, *rest[:1]]
+                del rest[:1]
+                continue
+            at = next((i for i, c in enumerate(word) if i and c in "cmWX"), 0)
+            if word.startswith("--") or not at:
+                flags.append(word)
+                continue
+            value = word[at + 1 :] or (rest.pop(0) if rest else "")
+            if word[at] in "cm":
+                flags += [word[:at]] if at > 1 else []
+                return cls(tuple(flags), f"-{word[at]}", value)
+            flags += [word[: at + 1], value]
+        return cls(tuple(flags), "", "")
+
+    def is_macfix(self) -> bool:
+        """Whether that was macfix's own command, and nobody runs macfix inside of this process."""
+        if self.kind == "-m":
+            return self.program in ("macfix", "macfix.__main__")
+        argv0 = sys.argv[0] if sys.argv else ""
+        return not self.kind and os.path.abspath(self.program) == os.path.abspath(argv0)
 
 
-def _path0_of(main: ModuleType) -> str | None:
-    """What the interpreter put first on ``sys.path`` to run *main*; None if nothing."""
-    spec = main.__spec__
-    file = getattr(main, "__file__", None)
-    if spec is not None and spec.name == "__main__":
-        return os.path.dirname(file or "")  # of a folder or zip file, also where -P is given
-    if safe_path():
-        return None
-    if spec is not None:
-        return working_directory()
-    return os.path.dirname(os.path.realpath(file)) if file else ""
-
-
-def run(program: Program, arguments: Sequence[str]) -> None:
-    """Run *program* with *arguments* as ``__main__``, in this process and thread.
-
-    Returns when the program comes to its end. Every exception of the program leaves this
-    function, and ``sys.excepthook`` is then set such that the interpreter shows it without the
-    frames of macfix.
-    """
-    main = _fresh_main()
-    sys.argv = [program.argv0, *arguments]
-    sys.modules["__main__"] = main
-    path0 = program.path0(safe_path())
-    if path0 is not None:
-        sys.path.insert(0, path0)
-    started = False
-    try:
-        start, its_arguments = program.load(main)
-        started = True
-        start(*its_arguments)
-    except BaseException as error:
-        if program.is_file:
-            _flush()
-        if sys.flags.inspect or not isinstance(error, SystemExit):  # with -i they are shown, too
-            here = error.__traceback__
-            own = here.tb_next if here is not None and started else None
-            _show_without_macfix(error, own, main if program.is_file else None)
-        raise
-    if program.is_file:
-        _flush()
-        _forget_file(main)
-
-
-def _fresh_main() -> ModuleType:
-    """A ``__main__`` as the interpreter makes it, before anything is run in it."""
-    main = type(sys)("__main__")
-    if "__annotations__" in vars(sys.modules["__main__"]):  # not on every version of Python
-        main.__annotations__ = {}
-    main.__loader__ = BuiltinImporter  # the kinds of program that have another one set it
-    main.__dict__["__builtins__"] = builtins
-    return main
-
-
-def _flush() -> None:
-    """Flush the standard streams, as the interpreter does after running a file."""
-    for stream in (sys.stderr, sys.stdout):
-        try:  # noqa: SIM105  (contextlib would have to be imported)
-            stream.flush()
-        except Exception:
-            pass  # closed, None, or replaced by something else: not for us to report
-
-
-def _forget_file(main: ModuleType) -> None:
-    """Remove what the interpreter removes from ``__main__`` after running a file."""
-    main.__dict__.pop("__file__", None)
-    main.__dict__.pop("__cached__", None)
-
-
-def _show_without_macfix(
-    error: BaseException, traceback: TracebackType | None, ran_file: ModuleType | None
-) -> None:
-    """Have the interpreter show *error* with *traceback*, through the program's own hook.
+def run(program: Sequence[str], changes: Mapping[str, str]) -> NoReturn:
+    """Replace this process by *program*.
 
     Args:
-        error: the exception on its way out of the program.
-        traceback: the program's own frames.
-        ran_file: the ``__main__`` to forget the file of afterwards, if a file was run.
+        program: what the interpreter is to run, with its arguments: as on its command line.
+        changes: variables to set for it; without ``PYTHONPATH`` macfix need not get into it.
+
+    Raises:
+        CannotRunError: if macfix could not get into it, if somebody else runs macfix inside of this
+            process, or if the interpreter cannot be started; the message says what to do.
     """
-    programs_hook: Hook = getattr(sys, "excepthook", _hook_is_missing)
-
-    def show(kind: type[BaseException], value: BaseException, full: TracebackType | None) -> None:
-        if programs_hook is _hook_is_missing:
-            del sys.excepthook
-        else:
-            sys.excepthook = programs_hook
-        if value is not error:  # somebody stopped ours and raised another one
-            _call_hook(programs_hook, kind, value, full)
-            return
-        sys.last_traceback = traceback
-        try:
-            _call_hook(programs_hook, kind, value.with_traceback(traceback), traceback)
-        finally:
-            if ran_file is not None:
-                _forget_file(ran_file)
-
-    sys.excepthook = show
-
-
-def _hook_is_missing(
-    kind: type[BaseException], value: BaseException, traceback: TracebackType | None
-) -> None:
-    """What the interpreter does where the program has deleted ``sys.excepthook``."""
-    _say("sys.excepthook is missing\n")
-    sys.__excepthook__(kind, value, traceback)
-
-
-def _call_hook(
-    hook: Hook, kind: type[BaseException], value: BaseException, traceback: TracebackType | None
-) -> None:
-    """Call an exception hook as the interpreter does, also when the hook itself fails."""
+    started = CommandLine.parse(sys.orig_argv)
+    if not started.is_macfix():
+        raise CannotRunError(_other_order(program))
+    if not sys.executable:
+        raise CannotRunError("this Python does not know its own executable (sys.executable)")
+    if "PYTHONPATH" in changes:
+        _check_reach()
+    # the name by which it was called, where that leads to the same file: programs show it
+    name = sys.orig_argv[0]
+    name = name if shutil.which(name) == sys.executable else sys.executable
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
     try:
-        hook(kind, value, traceback)
-    except SystemExit:
-        raise
-    except BaseException as failure:
-        here = failure.__traceback__
-        failure.__traceback__ = here.tb_next if here is not None else None
-        _say("Error in sys.excepthook:\n")
-        sys.__excepthook__(type(failure), failure, failure.__traceback__)
-        _say("\nOriginal exception was:\n")
-        sys.__excepthook__(kind, value, traceback)
+        os.execve(sys.executable, [name, *started.flags, *program], {**os.environ, **changes})
+    except OSError as error:
+        raise CannotRunError(f"{sys.executable} cannot be started: {error.strerror}") from None
 
 
-def _say(text: str) -> None:
-    if sys.stderr is not None:
-        sys.stderr.write(text)
+def _check_reach() -> None:
+    """Refuse flags with which an interpreter does not look at what brings macfix into it."""
+    if os.pathsep in environment.SITE:
+        raise CannotRunError(
+            f"macfix lies in {environment.ROOT}, and a path with {os.pathsep!r} in it cannot go on "
+            "PYTHONPATH: install macfix elsewhere, or use `macfix enable`"
+        )
+    if sys.flags.no_site:
+        raise CannotRunError(
+            "with -S Python executes neither sitecustomize nor .pth files, so macfix cannot get "
+            "into the program: leave out -S"
+        )
+    if sys.flags.ignore_environment and not enabling.is_enabled():
+        flag = "-I" if sys.flags.isolated else "-E"
+        raise CannotRunError(
+            f"with {flag} Python ignores PYTHONPATH, so macfix cannot get into the program: run "
+            "`macfix enable` first, which works without it"
+        )
+
+
+def _other_order(program: Sequence[str]) -> str:
+    """The message for a debugger, profiler or coverage that would be lost by an exec."""
+    words = sys.orig_argv[1:]
+    tool = words[: _start_of_macfix(words)]
+    order = " ".join(["python -m macfix", *map(_shown, [*tool, *program])])
+    return (
+        "macfix replaces the process by the program, and whatever runs macfix here would be lost: "
+        f"turn the order around: {order}"
+    )
+
+
+def _start_of_macfix(words: Sequence[str]) -> int:
+    for at, word in enumerate(words):
+        if word in ("macfix", "macfix.__main__") and at and words[at - 1] == "-m":
+            return at - 1
+        if os.path.basename(word) in ("macfix", "__main__.py") and "macfix" in word:
+            return at
+    return 0
+
+
+def _shown(word: str) -> str:
+    return os.path.basename(word) if os.path.isabs(word) and os.access(word, os.X_OK) else word

@@ -1,4 +1,4 @@
-"""Everything on the command line but the running of programs: options, help, subcommands."""
+"""What the command line says: a program to run, or a command of macfix's own."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from macfix import __version__
+from macfix.activation.locate import CannotRunError
+from macfix.engine.config import VARIABLES
 
-from . import COMMANDS
-from .run import check_settings, simulation_spec, start_simulation
+from . import run
 from .tables import facts
 
 DESCRIPTION = (
     "Run piker, tractor, and programs that use them, on macOS without touching their code."
 )
 
-EPILOG = """\
+DEFAULT_SIMULATION = "1"
+
+EPILOG = f"""\
 PROGRAM is looked for in this order; everything after it belongs to the program:
-  -m MODULE        a module, as Python runs it (and -c TEXT)
+  -m MODULE        a module, as Python runs it (and -c TEXT, and - for standard input)
   a path           of a script, or of a folder or zip file with a __main__.py
   a script         of this environment, as pip installs them
   a console script that an installed distribution declares
@@ -32,68 +35,91 @@ SPEC says which Mac to simulate, for instance names=31,page=4096; the default is
 Mac as strict as they get. MACFIX_SIMULATE=SPEC in the environment is the same as --simulate=SPEC.
 
 environment:
-  MACFIX=off            change nothing
-  MACFIX_SKIP=a,b       leave these patches out
-  MACFIX_ONLY=a,b       apply these patches only
-  MACFIX_FORCE=a,b      apply these patches on any platform
-  MACFIX_PLUGINS=a,b    load these plugins only, besides the built-in ones
-  MACFIX_STRICT=1       make a failing patch or plugin an error
+{facts([("  " + name, meaning.replace("`", "")) for name, meaning in VARIABLES.items()], 100)}
 
 exit codes:
   of a program that is run: its own
-  0  all is well
-  1  the command found something wrong
-  2  the command line or a MACFIX variable is wrong, or there is no such program
+  0    all is well
+  1    the command found something wrong
+  2    the command line is wrong, or there is no such program
+  130  Ctrl-C
 """
 
 SUMMARIES = {
     "run": "Run a program; the same as giving the program alone",
     "simulate": "Run a program as on a Mac without macfix (needs Linux)",
-    "status": "What becomes of every patch with the upstreams that are installed here",
-    "enable": "Have every interpreter of this environment come up with macfix (--check: look)",
+    "status": "The state of every patch with the upstreams that are installed here",
+    "enable": "Activate macfix in every interpreter of this environment (--check: look)",
     "disable": "Undo `macfix enable`",
-    "demo": "Show the defects and their cures on small programs of macfix's own",
+    "demo": "Show the defects and their fixes on small programs of macfix's own",
     "doctor": "Report everything about this environment that matters to macfix",
     "shm": "Look at shared memory segments, and free those that nobody uses any more",
 }
 
-RUNNER_USAGE = {
+RUNNERS = {
     "run": "macfix run [--simulate[=SPEC]] PROGRAM [ARGUMENT ...]",
     "simulate": "macfix simulate [--simulate=SPEC] PROGRAM [ARGUMENT ...]",
 }
 
 
-def command(words: Sequence[str], simulate: str | None) -> int:
-    """Do what *words* say, which begin with a command or an option, or are empty.
-
-    Args:
-        words: the command line after ``--simulate``.
-        simulate: the specification of the simulation to do it under, if any.
+def dispatch(words: list[str]) -> int:
+    """Do what *words* say; the answer is the exit code.
 
     Raises:
         SystemExit: with code 2 if *words* make no sense, and 0 after ``--help`` or ``--version``.
-        CannotRunError: if a setting that matters is wrong, or the simulation cannot start.
     """
+    try:
+        simulate = _take_simulate(words) or os.environ.get("MACFIX_SIMULATE")
+        first = words[0] if words else ""
+        if first in RUNNERS:
+            return _run(first, words[1:], simulate)
+        if first in SUMMARIES or not _is_program(first):
+            return _command(words, simulate)
+        return _run("run", words, simulate)
+    except CannotRunError as error:
+        print(f"macfix: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(command: str, words: list[str], simulate: str | None) -> int:
+    simulate = _take_simulate(words) or simulate
+    if not words or not _is_program(words[0]):
+        _usage_of_runner(command, words)
+    if command == "simulate":
+        run.run(words, simulate=simulate or DEFAULT_SIMULATION, patched=False)
+    run.run(words, simulate=simulate, patched=True)
+
+
+def _take_simulate(words: list[str]) -> str | None:
+    """Take the leading ``--simulate`` or ``--simulate=SPEC`` off *words*, and return the SPEC."""
+    spec = None
+    while words and words[0].partition("=")[0] == "--simulate":
+        spec = words.pop(0).partition("=")[2] or DEFAULT_SIMULATION
+    return spec
+
+
+def _is_program(word: str) -> bool:
+    """Whether *word* begins a program rather than being an option of macfix's."""
+    return word == "-" or (bool(word) and (word[0] != "-" or word[:2] in ("-m", "-c")))
+
+
+def _command(words: Sequence[str], simulate: str | None) -> int:
     if not words:
         _main_parser().print_help(sys.stderr)
         return 2
     name, arguments = words[0], words[1:]
-    if name == "demo":  # has a parser of its own, and simulates where it must
-        from macfix import demo
-
-        return demo.main(arguments)
-    if name not in COMMANDS:
+    if name not in SUMMARIES:
         _main_parser().parse_args(words)
         raise AssertionError(f"argparse accepted {words}")
     module = import_module(f"macfix.cli.{name}")
     parser = _parser_of(name)
     module.add_arguments(parser)
     args = parser.parse_args(arguments)
-    if name == "status":
-        check_settings()
-    args.simulate = simulate and simulation_spec(simulate)
-    if simulate is not None and name != "status":  # which does so in a process of its own
-        start_simulation(simulate)
+    args.simulate = simulate and run.simulation_spec(simulate)
+    if simulate is not None and name in ("doctor", "shm"):  # the others start processes for that
+        run.start_simulation(args.simulate)
     return _told(module.main, args)
 
 
@@ -111,13 +137,13 @@ def _told(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) -
     return status
 
 
-def usage_of_runner(name: str, words: Sequence[str]) -> int:
+def _usage_of_runner(name: str, words: Sequence[str]) -> None:
     """Answer for ``run`` or ``simulate`` without a program: with help, or with an error.
 
     Raises:
         SystemExit: always.
     """
-    parser = _parser_of(name, usage=RUNNER_USAGE[name])
+    parser = _parser_of(name, usage=RUNNERS[name])
     parser.add_argument("--simulate", metavar="SPEC", nargs="?", help="which Mac to simulate")
     if not {"-h", "--help"}.isdisjoint(words[:1]):
         parser.parse_args(words[:1])
@@ -130,7 +156,7 @@ def _main_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="macfix",
         usage="macfix [--simulate[=SPEC]] (PROGRAM [ARGUMENT ...] | COMMAND ...)",
-        description=f"{DESCRIPTION}\n\n{_list_of_commands()}",
+        description=f"{DESCRIPTION}\n\ncommands:\n{facts(SUMMARIES.items())}",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -139,10 +165,6 @@ def _main_parser() -> argparse.ArgumentParser:
         "--simulate", metavar="SPEC", nargs="?", help="do it on a simulated Mac (needs Linux)"
     )
     return parser
-
-
-def _list_of_commands() -> str:
-    return "commands:\n" + facts(SUMMARIES.items())
 
 
 def _parser_of(name: str, usage: str | None = None) -> argparse.ArgumentParser:

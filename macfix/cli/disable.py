@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from macfix.activation import pth
+from macfix.activation import enabling
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +19,8 @@ def main(args: argparse.Namespace) -> int:
         0 if it is disabled now, else 1.
     """
     try:
-        removed = pth.disable()
-    except pth.CannotEnableError as error:
+        removed = enabling.disable()
+    except enabling.CannotEnableError as error:
         print(f"macfix disable: {error}", file=sys.stderr)
         return 1
     for file in removed:

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import macfix
-from macfix import __version__
-from macfix.activation import environment, root
+from macfix import __version__, simulate
+from macfix.activation import activate, environment
 from macfix.activation.locate import script_folders
+from macfix.darwin.sockets import runtime_dir
+from macfix.engine.config import Config
+from macfix.engine.survey import locate
 
 from .tables import facts
 
@@ -61,18 +63,14 @@ def _options() -> Iterator[str]:
 
 
 def _machine() -> Facts:
-    from macfix.simulate import active
-
-    simulated = active()
+    simulated = simulate.active()
     yield "platform", platform.platform()
     yield "machine", platform.machine()
     yield "simulated", f"yes: {simulated}" if simulated else "no"
 
 
 def _packages() -> Facts:
-    from macfix.engine._survey import locate
-
-    yield "macfix", f"{__version__} in {root.ROOT}"
+    yield "macfix", f"{__version__} in {environment.ROOT}"
     for name in DISTRIBUTIONS:
         spec = locate(name)
         if spec is None:
@@ -90,8 +88,8 @@ def _version(distribution: str) -> str:
 
 
 def _activation() -> Facts:
-    macfix.activate(children=False)
-    status = macfix.status()
+    activate.activate(children=False)
+    status = activate.status()
     yield "of programs it runs", f"{'yes' if status.active else 'no'}: {status.reason}"
     on_path = environment.SITE in os.environ.get("PYTHONPATH", "").split(os.pathsep)
     yield "PYTHONPATH (children)", "yes" if on_path else "no"
@@ -113,21 +111,15 @@ def _pth_files() -> Iterator[Path]:
 
 
 def _plugins() -> Facts:
-    from macfix.engine import Config, load_patches
-    from macfix.patches import BUILTIN
-
-    config = Config.from_environ()
-    found = load_patches(config, BUILTIN)
-    patches_of: dict[str, list[str]] = {"built in": []}
-    for patch, plugin in found.origin.items():
-        module = getattr(found.manager.get_plugin(plugin), "__name__", "")
-        patches_of.setdefault("built in" if module in BUILTIN else plugin, []).append(patch)
+    plugins = activate.load_plugins()
+    patches_of: dict[str, list[str]] = {}
+    for patch, (plugin, _) in plugins.all_patches().items():
+        kind = "built in" if plugin in activate.BUILTIN else plugin
+        patches_of.setdefault(kind, []).append(patch)
     for plugin, patches in patches_of.items():
         yield plugin, ", ".join(patches)
-    for problem in found.problems:
+    for problem in plugins.problems:
         yield f"problem: {problem.where}", problem.message
-    for name in config.unknown_patches(found.origin):
-        yield "problem: settings", f"there is no patch {name!r}"
 
 
 def _settings() -> Facts:
@@ -137,13 +129,12 @@ def _settings() -> Facts:
         yield name, os.environ[name] or "(empty)"
     if not names:
         yield "environment", "nothing that matters to macfix is set"
+    for text in Config.from_environ().complaints():
+        yield "problem", text
 
 
 def _folders() -> Facts:
-    from macfix.darwin import runtime_dir
-    from macfix.engine._cache import default_folder
-
-    yield "cache", _folder(default_folder())
+    yield "cache", _folder(Config.from_environ().cache)
     yield "runtime (tractor)", _folder(str(runtime_dir.BASE / f"tractor-{os.getuid()}"))
 
 

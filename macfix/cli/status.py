@@ -1,10 +1,9 @@
-"""``macfix status``: what becomes of every patch with the upstreams that are installed here."""
+"""``macfix status``: the state of every patch with the upstreams that are installed here."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,12 +12,19 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from macfix import __version__
-from macfix.activation import environment
+from macfix.activation.activate import load_plugins
+from macfix.engine.survey import survey
 
 from .tables import table
 
 PATIENCE = 120.0
 """Seconds that importing the targets may take."""
+
+PROBE = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from macfix.cli.probe import main; main(sys.argv[2:])"
+)
+"""What a process executes that imports the targets: from where macfix itself may import only."""
 
 GOOD = frozenset({"applied", "not needed", "needed", "pending", "skipped by the user"})
 
@@ -50,7 +56,7 @@ def main(args: argparse.Namespace) -> int:
     """Print the status.
 
     Returns:
-        0 if every patch is applied or not needed, 1 if one failed or does not know its upstream,
+        0 if every patch is applied or not needed; 1 if one failed or does not know its upstream,
         or if a target cannot be imported.
     """
     on_darwin = sys.platform == "darwin" or args.simulate is not None
@@ -78,12 +84,11 @@ def _show_ledger(args: argparse.Namespace) -> int:
 
 
 def _probe(simulate: str | None) -> Report:
-    """Import all targets in processes like the user's; one that dies of a target is followed by
+    """Import all targets in a process of its own; one that dies of a target is followed by
     another one that leaves that target out."""
     report = Report()
-    env = os.environ | environment.variables(os.environ, simulate=simulate)
     while True:
-        answers, ended = _run_probe(env, list(report.problems), report)
+        answers, ended = _run_probe(simulate, report)
         died_of = _unfinished(answers)
         for answer in answers:
             if answer.get("problem"):
@@ -94,19 +99,16 @@ def _probe(simulate: str | None) -> Report:
         report.problems[died_of] = f"importing it ended the process: {ended}\n{report.errors}"
 
 
-def _run_probe(
-    env: dict[str, str], leave_out: Sequence[str], report: Report
-) -> tuple[list[dict[str, Any]], str]:
+def _run_probe(simulate: str | None, report: Report) -> tuple[list[dict[str, Any]], str]:
     """The answers of one process, and how it ended."""
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as answers,
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
     ):
-        command = [sys.executable, "-m", "macfix.cli.probe", str(answers.fileno()), *leave_out]
+        words = [json.dumps(sys.path), str(answers.fileno()), simulate or "", *report.problems]
         try:
             status = subprocess.run(
-                command,
-                env=env,
+                [sys.executable, "-I", "-c", PROBE, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -170,10 +172,9 @@ def _print_problems(problems: Sequence[dict[str, Any]], args: argparse.Namespace
 
 
 def _show_survey(args: argparse.Namespace) -> int:
-    from macfix.engine._survey import survey_with_problems
-
-    findings, found = survey_with_problems()
-    problems = [problem.as_dict() for problem in found]
+    plugins = load_plugins()
+    findings = survey(plugins)
+    problems = [problem.as_dict() for problem in plugins.problems]
     reason = f"macfix is inactive here: {sys.platform} does not need it"
     if args.json:
         data = {"active": False, "reason": reason, "simulated": None, "problems": problems}
@@ -182,14 +183,14 @@ def _show_survey(args: argparse.Namespace) -> int:
         print(f"{reason}.\n")
         if findings:
             print("On macOS it would, from the sources of the installed upstreams alone:\n")
-            rows = [(f.target, f.patch, f.verdict.state, f.verdict.reason) for f in findings]
-            print(table(("target", "patch", "verdict", "why"), rows))
+            rows = [(f.target, f.patch, f.state, f.reason) for f in findings]
+            print(table(("target", "patch", "diagnosis", "why"), rows))
         else:
             print(f"Neither tractor nor piker is installed in {sys.prefix}.")
         _print_problems(problems, args)
         if sys.platform == "linux":
             print("\n`macfix --simulate status` shows it at work on a simulated Mac.")
-    states = {finding.verdict.state for finding in findings}
+    states = {finding.state for finding in findings}
     return 0 if states <= GOOD and not problems else 1
 
 

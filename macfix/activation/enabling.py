@@ -1,0 +1,265 @@
+"""``macfix enable``: a ``.pth`` file by which every interpreter of an environment has macfix.
+
+``site`` executes the lines of ``.pth`` files in the environment's ``site-packages``; ours imports
+``_macfix_autoload``, a copy of the module of that name, from beside it. It does so also with
+``-I``, ``-E``, ``-P`` and where a program composes the environment variables of its children
+afresh; only ``-S`` leaves it out. Where the environment was moved or copied, or macfix was
+uninstalled without ``macfix disable``, nothing happens.
+"""
+
+from __future__ import annotations
+
+import os
+import py_compile
+import site
+import stat
+import subprocess
+import sys
+import sysconfig
+
+from macfix._files import world_writable, write_atomically
+
+from .environment import ROOT, SITE
+
+NAME = "macfix.pth"
+AUTOLOAD = "_macfix_autoload.py"
+"""What lies beside it."""
+
+_MARK = b"# Written by `macfix enable`; `macfix disable` removes it."
+_SOURCE = os.path.join(SITE, AUTOLOAD)
+_HIDDEN = getattr(stat, "UF_HIDDEN", 0x8000)
+_PATIENCE = 60.0
+"""Seconds that an interpreter may take to come up."""
+
+_PROBE = "import sys; print(sum(hasattr(finder, 'is_macfix') for finder in sys.meta_path))"
+
+
+class CannotEnableError(Exception):
+    """This environment must not, or cannot, be changed; the message says why and what to do."""
+
+
+def content(folder: str) -> bytes:
+    """The ``.pth`` file in *folder*: one line that ``site`` executes."""
+    file = os.path.join(folder, AUTOLOAD)
+    start = f"import _macfix_autoload as m; m.start({ROOT!a}, {folder!a})"
+    line = f"import os; os.path.isfile({file!a}) and exec({start!a})"
+    return _MARK + f"\n{line}\n".encode()
+
+
+def folder() -> str:
+    """The folder of this environment that the file belongs in.
+
+    Raises:
+        CannotEnableError: if there is none that the interpreter looks into.
+    """
+    user = site.getusersitepackages()
+    if site.ENABLE_USER_SITE and os.path.realpath(ROOT) == os.path.realpath(user):
+        return user
+    chosen = sysconfig.get_path("purelib")
+    known = {os.path.realpath(place) for place in site.getsitepackages()}
+    if os.path.realpath(chosen) not in known:
+        raise CannotEnableError(
+            f"{sys.executable} does not look for .pth files in {chosen}, where packages are "
+            "installed: make a virtual environment, or start programs with `python -m macfix`"
+        )
+    return chosen
+
+
+def enable() -> tuple[str, bool]:
+    """Write the file and, before it, the module that it imports, unless they are there already.
+
+    Returns:
+        The path of the ``.pth`` file, and whether anything was changed.
+
+    Raises:
+        CannotEnableError: if the environment is managed by somebody else, cannot be written to, or
+            if macfix itself lies where others could change it.
+    """
+    _refuse_managed()
+    place = folder()
+    _refuse_unsafe(place)
+    with open(_SOURCE, "rb") as stream:
+        contents = {AUTOLOAD: stream.read(), NAME: content(place)}
+    changed = False
+    for name, data in contents.items():
+        file = os.path.join(place, name)
+        before = _read(file)
+        if before is not None and not _is_ours(before):
+            raise CannotEnableError(f"{file} was not written by macfix: look at it, and remove it")
+        if before != data or _may_be_changed(file):
+            _write(file, data)
+            changed = True
+    py_compile.compile(os.path.join(place, AUTOLOAD))
+    file = os.path.join(place, NAME)
+    flags = getattr(os.stat(file), "st_flags", 0)  # macOS only, as is os.chflags
+    if flags & _HIDDEN:
+        getattr(os, "chflags")(file, flags & ~_HIDDEN)  # noqa: B009
+        changed = True
+    return file, changed
+
+
+def disable() -> list[str]:
+    """Remove the files wherever this interpreter looks for them; the answer is what was removed.
+
+    Raises:
+        CannotEnableError: if one cannot be removed.
+    """
+    removed = []
+    for file in [*written(NAME), *written(AUTOLOAD)]:
+        try:
+            os.unlink(file)
+        except OSError as error:
+            raise CannotEnableError(f"cannot remove {file}: {error.strerror}") from None
+        removed.append(file)
+    return removed
+
+
+def written(name: str = NAME) -> list[str]:
+    """The files *name* that macfix wrote, of this version or another one, in this environment."""
+    folders = [sysconfig.get_path("purelib"), *site.getsitepackages()]
+    if site.ENABLE_USER_SITE:
+        folders.append(site.getusersitepackages())
+    places = {os.path.realpath(place): place for place in reversed(folders)}  # two spellings of one
+    files = [os.path.join(place, name) for place in reversed(places.values())]
+    return [file for file in files if (data := _read(file)) is not None and _is_ours(data)]
+
+
+def is_enabled() -> bool:
+    """Whether interpreters of this environment come up with this macfix."""
+    return not problems()
+
+
+def problems() -> list[str]:
+    """Why interpreters of this environment do not come up with this macfix; nothing if they do."""
+    files = written()
+    if not files:
+        return [f"macfix is not enabled in {sys.prefix}: `macfix enable` does it"]
+    found = [text for file in files for text in _problems_of(file)]
+    if sys.flags.no_site:
+        found.append("this interpreter runs with -S, which leaves out all .pth files: leave it out")
+    if os.environ.get("MACFIX", "").strip().lower() in ("off", "0", "no", "false"):
+        found.append(f"MACFIX={os.environ['MACFIX']} is set, which switches macfix off: unset it")
+    if not found:
+        seen = _count_in_a_new_interpreter()
+        if seen != "1":
+            found.append(f"{files[0]} is there, and yet macfix does not come up: {seen}")
+    return found
+
+
+def is_hidden(file: str) -> bool:
+    """Whether the Finder, or iCloud, has hidden *file*: ``site`` skips such a ``.pth``."""
+    return bool(getattr(os.stat(file), "st_flags", 0) & _HIDDEN)
+
+
+def _problems_of(file: str) -> list[str]:
+    place = os.path.dirname(file)
+    found = []
+    if is_hidden(file):
+        found.append(f"{file} is hidden (UF_HIDDEN), so site skips it: `macfix enable` shows it")
+    data = _read(file) or b""
+    if data != content(place):
+        moved = repr(place).encode() not in data and ascii(place).encode() not in data
+        why = "was written for another folder: the environment was moved or copied"
+        found.append(
+            f"{file} {why if moved else 'starts another macfix than this one'}: "
+            "`macfix enable` puts that right"
+        )
+    elif _read(os.path.join(place, AUTOLOAD)) != _read(_SOURCE):
+        found.append(
+            f"{os.path.join(place, AUTOLOAD)} is missing or of another version: "
+            "`macfix enable` puts that right"
+        )
+    return found
+
+
+def _count_in_a_new_interpreter() -> str:
+    """How often macfix is in an interpreter that is started here, or what went wrong."""
+    env = {name: text for name, text in os.environ.items() if not name.startswith("MACFIX")}
+    env["MACFIX_FORCE"] = "nothing"  # on any platform, and without patching anything
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", _PROBE],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    return (done.stdout + done.stderr).strip()
+
+
+def _is_ours(data: bytes) -> bool:
+    """Whether macfix wrote this, or it is what is left of such a file (a copy that was cut off)."""
+    start = (_read(_SOURCE) or b"").partition(b"\n")[0]
+    return any(data.startswith(mark) or mark.startswith(data) for mark in (_MARK, start) if mark)
+
+
+def _may_be_changed(file: str) -> bool:
+    """Whether others than root, this user and the folder's owner may change *file*; or a link."""
+    state = os.lstat(file)
+    trusted = (0, os.geteuid(), os.stat(os.path.dirname(file)).st_uid)
+    if not stat.S_ISREG(state.st_mode) or state.st_uid not in trusted:
+        return True
+    return bool(state.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def _refuse_managed() -> None:
+    """PEP 668: some Pythons belong to the system's package manager."""
+    if sys.prefix != sys.base_prefix:
+        return
+    marker = os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
+    if os.path.exists(marker):
+        raise CannotEnableError(
+            f"this Python is externally managed ({marker} says so): make a virtual environment "
+            "and enable macfix there, or start programs with `python -m macfix`"
+        )
+
+
+def _refuse_unsafe(place: str) -> None:
+    if not os.path.isfile(_SOURCE):
+        raise CannotEnableError(
+            f"macfix runs out of {ROOT}: install it into the environment to enable it there"
+        )
+    owner = os.stat(place).st_uid
+    if os.geteuid() == 0 and owner != 0:
+        raise CannotEnableError(
+            f"{place} belongs to user {owner}, and would get files of root's: run it without sudo"
+        )
+    open_place = _open_place_of_macfix() or world_writable(place)
+    if open_place is not None:
+        raise CannotEnableError(
+            f"other users can change {open_place}, and with it what every interpreter here would "
+            "execute: install macfix elsewhere, or take away their right to write"
+        )
+
+
+def _open_place_of_macfix() -> str | None:
+    """The first file or folder of the package that every user of the machine can change."""
+    for place, _, names in os.walk(os.path.join(ROOT, "macfix")):
+        for name in ("", *names):
+            try:
+                found = world_writable(os.path.join(place, name))
+            except OSError:
+                continue  # a link to nowhere: nothing that could be executed
+            if found is not None:
+                return found
+    return world_writable(ROOT)
+
+
+def _read(file: str) -> bytes | None:
+    try:
+        with open(file, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return None
+
+
+def _write(file: str, data: bytes) -> None:
+    try:
+        write_atomically(file, data, 0o644)
+    except OSError as error:
+        raise CannotEnableError(
+            f"cannot write {file}: {error.strerror}; enable macfix in a virtual environment of "
+            "your own, or start programs with `python -m macfix`"
+        ) from None

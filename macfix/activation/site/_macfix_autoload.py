@@ -1,0 +1,172 @@
+"""What an interpreter that comes up with macfix executes of it at its start, and nothing else.
+
+It puts a finder first on ``sys.meta_path`` that waits for the first import of ``tractor`` or
+``piker``. Only then is the package macfix imported, from where it was when this was set up: never
+from another place that happens to be on ``sys.path``.
+
+Two files call ``start()``: ``sitecustomize.py`` beside this one, in the children of a process with
+macfix, and the ``macfix.pth`` that ``macfix enable`` writes beside a copy of this file. Every
+interpreter of such an environment pays for each line here, and an interpreter that is too old for
+macfix may execute it too: no annotations, and no import that is not needed.
+"""
+
+import os
+import sys
+from _thread import get_ident
+
+PACKAGES = ("tractor", "piker")
+
+
+def start(root, folder):
+    """Wait for an upstream, after starting the simulation if ``MACFIX_SIMULATE`` asks for it.
+
+    Args:
+        root: the folder that the package macfix is in.
+        folder: where this file was when that was written down. If it is elsewhere now, the
+            environment was moved or copied, and what *root* names is not its macfix.
+    """
+    here = os.path.dirname(__file__)
+    if here != folder and os.path.realpath(here) != os.path.realpath(folder):
+        return
+    environ = os.environ
+    if environ.get("MACFIX_SIMULATE") and sys.platform != "darwin":
+        _simulate(root, environ["MACFIX_SIMULATE"])
+    off = environ.get("MACFIX", "").strip().lower() in ("off", "0", "no", "false")
+    wanted = sys.platform == "darwin" or environ.get("MACFIX_FORCE")
+    if wanted and not off and not any(hasattr(finder, "is_macfix") for finder in sys.meta_path):
+        sys.meta_path = [WaitingFinder(root), *sys.meta_path]
+
+
+class WaitingFinder:
+    """Puts a loader before that of an upstream's module: the loader has macfix activated.
+
+    While the import system asks a finder, other threads' imports wait; so nothing is imported here.
+    """
+
+    is_macfix = True
+
+    def __init__(self, root):
+        self._root = root
+        self._asked = set()
+
+    def find_spec(self, name, path=None, target=None):
+        call = (get_ident(), name)
+        if name.partition(".")[0] not in PACKAGES or call in self._asked:
+            return None
+        self._asked.add(call)  # another hook may ask all finders from inside its own find_spec()
+        try:
+            spec = self._find_behind(name, path, target)
+        finally:
+            self._asked.discard(call)
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = StartingLoader(self._root, spec)
+        return spec
+
+    def _find_behind(self, name, path, target):
+        for finder in list(sys.meta_path):
+            if finder is not self and hasattr(finder, "find_spec"):
+                spec = finder.find_spec(name, path, target)
+                if spec is not None:
+                    return spec
+        return None
+
+
+class StartingLoader:
+    """Has macfix activated when a module is about to be loaded, and leaves the module to it."""
+
+    def __init__(self, root, spec):
+        self._root = root
+        self._spec = spec
+        self._inner = spec.loader
+
+    def create_module(self, spec):
+        create = getattr(self._loader(), "create_module", None)
+        return None if create is None else create(spec)
+
+    def exec_module(self, module):  # of a reload: it is created already
+        self._loader().exec_module(module)
+
+    def get_code(self, name):
+        return self._loader().get_code(name)
+
+    def _loader(self):
+        self._spec.loader = self._inner
+        finder = _activate(self._root)
+        if finder is not None:
+            finder.put_loader_into(self._spec)
+        return self._spec.loader
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+def _activate(root):
+    """Activate macfix and return its finder; None if it is not there any more or cannot work."""
+    try:
+        if _import_macfix(root):
+            from macfix.activation.activate import activate, active_finder
+
+            activate(children=False)
+            return active_finder()
+    except Exception as error:
+        if type(error).__name__ == "PatchFailedError":
+            raise  # the user asked for it: MACFIX_STRICT
+        report(error)
+    finally:
+        others = [other for other in sys.meta_path if not isinstance(other, WaitingFinder)]
+        sys.meta_path = others
+    return None
+
+
+def _simulate(root, spec):
+    """Make this process a Mac, or end it: as plain Linux it would give false answers."""
+    try:
+        if not _import_macfix(root):
+            return
+        from macfix.simulate import SimulationError, start
+    except Exception as error:
+        report(error)
+        return
+    try:
+        start(spec)
+    except SimulationError as error:
+        report(error)
+        os._exit(2)
+
+
+def _import_macfix(root):
+    """Import the package macfix from *root*, unless it is imported; whether there is one."""
+    if "macfix" in sys.modules:
+        return True
+    if sys.version_info < (3, 10):  # noqa: UP036
+        return False
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    spec = PathFinder.find_spec("macfix", [root])
+    if spec is None or spec.loader is None:
+        return False
+    module = sys.modules["macfix"] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules["macfix"]
+        raise
+    if root not in sys.path and PathFinder.find_spec("wrapt", [root]):
+        sys.path.append(root)  # a zipapp, or pip's --target: what macfix needs is beside it
+    return True
+
+
+def report(error):
+    """Say on standard error, in one line, why macfix is not active, and what may be to blame."""
+    text = "macfix: not active here: " + type(error).__name__ + ": " + " ".join(str(error).split())
+    standard = os.path.dirname(os.__file__)
+    for name in sorted(getattr(sys, "stdlib_module_names", ())):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and not os.path.realpath(file).startswith(os.path.realpath(standard)):
+            text += "; " + file + " stands in the place of the standard library's " + name
+    if sys.stderr is not None:
+        try:  # noqa: SIM105
+            sys.stderr.write(text + "\n")
+        except Exception:
+            pass  # it is closed: there is nobody to tell

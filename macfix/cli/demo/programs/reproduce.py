@@ -1,0 +1,22 @@
+"""Run the reproduction of one patch, named on the command line."""
+
+from __future__ import annotations
+
+import sys
+
+from macfix.activation.activate import load_plugins
+
+
+def main(name: str) -> None:
+    plugins = load_plugins()
+    for target in plugins.targets:
+        for patch in plugins.patches(target):
+            if patch.name == name and patch.repro is not None:
+                patch.repro()
+                print("fixed")
+                return
+    sys.exit(f"there is no patch {name!r} with a reproduction")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

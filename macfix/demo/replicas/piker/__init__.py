@@ -1,1 +1,0 @@
-"""A stand-in for piker, with the shapes of 2024-01 that macfix mends. Not piker's code."""

@@ -1,0 +1,57 @@
+"""Asking each patch whether a target's source needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .cache import Answers
+from .patch import Diagnosis, Patch, unknown
+from .source import Source
+
+_STATES = frozenset({"needed", "not needed", "unknown"})
+
+
+def diagnose(
+    source: Source, patches: Sequence[Patch], failed: Callable[[Patch, BaseException], None]
+) -> Answers:
+    """What each of *patches* says of *source*, by its name; without those that fail.
+
+    Args:
+        source: the target's.
+        patches: those that may be needed.
+        failed: called with a patch whose ``diagnose()`` raised, and the error.
+    """
+    answers: Answers = {}
+    for patch in patches:
+        try:
+            answers[patch.name] = _checked(patch.diagnose(source))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            problem = _unparsable(source)
+            if problem is not None:
+                return {patch.name: unknown(problem) for patch in patches}
+            failed(patch, error)
+    return answers
+
+
+def does_not_parse(error: BaseException) -> str:
+    """The reason that the ledger gives for a source whose parsing raised *error*."""
+    return f"its source does not parse on this Python: {error}"
+
+
+def _checked(answer: object) -> Diagnosis:
+    # looked at by its shape: where somebody has purged sys.modules there are two of each class
+    if isinstance(answer, tuple) and len(answer) == 2:
+        state, reason = answer
+        if state in _STATES and isinstance(reason, str):
+            return Diagnosis(state, reason)
+    raise TypeError(f"diagnose() gave {answer!r}, not needed(), not_needed() or unknown()")
+
+
+def _unparsable(source: Source) -> str | None:
+    try:
+        source.tree  # noqa: B018
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return does_not_parse(error)
+    return None

@@ -1,0 +1,318 @@
+"""What is done to each target: diagnoses, rewriting, execution, installs, entries in the ledger."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
+from types import CodeType, ModuleType
+from typing import Any
+
+from . import cache, once
+from .changes import Changes
+from .config import Config
+from .diagnosis import diagnose, does_not_parse
+from .errors import PatchFailedError, describe
+from .ledger import Entry, Ledger, State
+from .patch import Diagnosis, Patch, unknown
+from .plugins import Plugins
+from .rewriting import rewrite
+from .source import Source
+
+
+@dataclass
+class Plan:
+    """What is to be done to one target.
+
+    Attributes:
+        target: its dotted name.
+        path: where its source lies, as its tracebacks call it.
+        code: the rewritten code, or None if the module executes as it is.
+        needed: the patches that it needs and that did not fail so far, with the reasons.
+    """
+
+    target: str
+    path: str = ""
+    code: CodeType | None = None
+    needed: dict[Patch, str] = field(default_factory=dict)
+
+
+class Engine:
+    """The patches of this process, and what is done with them.
+
+    Attributes:
+        config: the user's choices.
+        plugins: what contributes patches.
+        targets: the dotted names of the modules that have patches.
+        ledger: the state of every patch.
+    """
+
+    def __init__(self, config: Config, builtin: Mapping[str, str]) -> None:
+        """
+        Args:
+            config: the user's choices.
+            builtin: macfix's own plugins: the modules by name.
+
+        Raises:
+            PatchFailedError: if ``MACFIX_STRICT`` is set, and a plugin cannot be loaded or a
+                variable is wrong.
+        """
+        once.join_tree()
+        self._modules_before = frozenset(sys.modules)
+        self.config = config
+        self.plugins = Plugins(config, builtin)
+        self.ledger = Ledger(self.plugins.observe)
+        self.targets = frozenset(self.plugins.targets)
+        self._cache = cache.Cache(config.cache)
+        self._changes: dict[str, dict[str, Changes]] = {}
+        self._rewritten: set[str] = set()
+        self._reported = 0
+        self._complain()
+        self._report_problems()
+
+    def patches(self, target: str) -> list[Patch]:
+        """The patches of *target* that the user wants and that this platform can need."""
+        found = self.plugins.patches(target)
+        self._report_problems()
+        return [
+            patch
+            for patch in found
+            if self.config.selects(patch.name)
+            and (patch.fits_platform() or patch.name in self.config.force)
+        ]
+
+    # -- before a target executes --------------------------------------------------------------
+
+    def plan(self, spec: ModuleSpec, loader: Any) -> Plan:
+        """Decide what to do to the target of *spec*, which *loader* loads.
+
+        Raises:
+            PatchFailedError: if a patch fails and ``MACFIX_STRICT`` is set; nothing else.
+        """
+        patches = self.patches(spec.name)
+        try:
+            return self._plan(spec, loader, patches)
+        except PatchFailedError:
+            raise
+        except Exception as error:  # an importer that misbehaves: the module runs as it is
+            for patch in patches:
+                self._failed(patch, spec.name, "looking at the source raised", error)
+            return Plan(spec.name)
+
+    def _plan(self, spec: ModuleSpec, loader: Any, patches: list[Patch]) -> Plan:
+        plan = Plan(spec.name)
+        source = Source.of(spec, loader)
+        if source is None:
+            for patch in patches:
+                self._enter_diagnosis(patch, spec.name, unknown("its source cannot be read"))
+            return plan
+        plan.path = source.path
+        answers = self._diagnose(source, patches)
+        for patch in patches:
+            answer = answers.get(patch.name)
+            if answer is None:
+                continue  # its diagnose() failed, and the ledger says so
+            if answer.state == "needed":
+                plan.needed[patch] = answer.reason
+            else:
+                self._enter_diagnosis(patch, spec.name, answer)
+        self._rewrite(plan, source, loader)
+        return plan
+
+    def _diagnose(self, source: Source, patches: list[Patch]) -> cache.Answers:
+        key = cache.key_of(
+            source.module,
+            source.data,
+            self.plugins.plugins_of(source.module),
+            [patch.module for patch in patches],
+        )
+        answers = self._cache.read(key) if key else None
+        names = {patch.name for patch in patches}
+        if answers is None or answers.keys() != names:
+            answers = diagnose(
+                source,
+                patches,
+                lambda patch, error: self._failed(patch, source.module, "diagnose() raised", error),
+            )
+            if key and answers.keys() == names:
+                self._cache.write(key, answers)
+        return answers
+
+    def _rewrite(self, plan: Plan, source: Source, loader: Any) -> None:
+        def failed(patch: Patch, error: BaseException) -> None:
+            del plan.needed[patch]  # half a patch is worse than none: it is not installed either
+            self._failed(patch, plan.target, "rewrite() raised", error)
+
+        rewriting = [patch for patch in plan.needed if patch.rewrite is not None]
+        plan.code = rewrite(source, loader, rewriting, failed)
+
+    def undo_installs(self, target: str) -> list[str]:
+        """Undo what was installed into an earlier execution of *target* (a reload).
+
+        Returns:
+            The names of the patches that are undone.
+        """
+        installed = self._changes.pop(target, {})
+        for changes in installed.values():
+            changes.revert()
+        return list(installed)
+
+    # -- after it has executed -----------------------------------------------------------------
+
+    def execution_failed(self, plan: Plan, undone: list[str], error: BaseException) -> None:
+        """Enter in the ledger that a target does not parse, or what it lost by a failed reload.
+
+        Args:
+            plan: what was to be done to it; after a reload it stays as far as it came.
+            undone: the patches that were installed into its earlier execution.
+            error: what its execution raised.
+        """
+        reason = f"it was undone for a reload, which raised {describe(error)}"
+        for name in undone:
+            self.ledger.enter(name, plan.target, State.FAILED, reason)
+        if isinstance(error, SyntaxError) and error.filename == plan.path:
+            for patch in plan.needed:  # it looked at a sound part of the source
+                self._enter_diagnosis(patch, plan.target, unknown(does_not_parse(error)))
+
+    def executed(self, plan: Plan, module: ModuleType) -> None:
+        """Install what the plan wants into *module*, which has just executed."""
+        if plan.code is not None:
+            self._rewritten.add(plan.target)
+        for patch, reason in plan.needed.items():
+            if patch.install is None or self._install(patch, plan.target, module):
+                self.ledger.enter(patch.name, plan.target, State.APPLIED, reason)
+
+    def _install(self, patch: Patch, target: str, module: ModuleType) -> bool:
+        assert patch.install is not None
+        changes = Changes(self.ledger.notes)
+        try:
+            patch.install(module, changes)
+        except KeyboardInterrupt:
+            changes.revert()
+            raise
+        except BaseException as error:
+            changes.revert()
+            self._failed(patch, target, "install() raised", error)
+            return False
+        self._changes.setdefault(target, {})[patch.name] = changes
+        return True
+
+    def take_imported_targets(self) -> None:
+        """Look after targets that were imported before: only a live patch can still be installed.
+
+        Raises:
+            PatchFailedError: if a patch fails and ``MACFIX_STRICT`` is set.
+        """
+        late: dict[str, str] = {}
+        for target in self.plugins.targets:
+            module = sys.modules.get(target)
+            if module is None or getattr(getattr(module, "__spec__", None), "_initializing", False):
+                continue
+            reason = "it was imported before macfix was activated"
+            if target not in self._modules_before:
+                reason = "a plugin imported it, at its top, before all patches were known"
+            for patch in self.patches(target):
+                if patch.live:
+                    self._take_live(patch, target, module)
+                else:
+                    reason_left = f"{reason}, and is left as it is"
+                    self.ledger.enter(patch.name, target, State.LATE, reason_left)
+                    late[target] = reason
+        for reason in dict.fromkeys(late.values()):
+            names = ", ".join(target for target, why in late.items() if why == reason)
+            self._warn(
+                f"{names} left as imported: {reason} (`python -m macfix PROGRAM` is earlier)"
+            )
+
+    def _take_live(self, patch: Patch, target: str, module: ModuleType) -> None:
+        spec = getattr(module, "__spec__", None)
+        source = Source.of(spec, spec.loader) if spec is not None else None
+        answer = unknown("its source cannot be read")
+        if source is not None:
+            answers = self._diagnose(source, [patch])
+            if patch.name not in answers:
+                return
+            answer = answers[patch.name]
+        if answer.state != "needed":
+            self._enter_diagnosis(patch, target, answer)
+        elif self._install(patch, target, module):
+            self.ledger.enter(patch.name, target, State.APPLIED, answer.reason)
+
+    def revert(self) -> list[str]:
+        """Undo every install; the answer says what could not be undone."""
+        left = [
+            f"{target}: its rewritten code stays until the process ends"
+            for target in sorted(self._rewritten)
+        ]
+        for target, by_patch in reversed(self._changes.items()):
+            for name, changes in reversed(by_patch.items()):
+                left += [f"{target}: {name}: {problem}" for problem in changes.revert()]
+        self._changes.clear()
+        once.leave_tree()
+        return left
+
+    # -- the ledger ----------------------------------------------------------------------------
+
+    def entries(self) -> list[Entry]:
+        """A line for every patch at every target, loading those that were not asked for yet."""
+        return [
+            self.ledger.get(patch.name, target) or self._undecided(patch, target)
+            for target in self.plugins.targets
+            for patch in self.plugins.patches(target)
+        ]
+
+    def _undecided(self, patch: Patch, target: str) -> Entry:
+        """The line of *patch* at *target* as long as nothing has happened to it there."""
+        state, reason = State.PENDING, "not imported yet"
+        if not self.config.selects(patch.name):
+            state, reason = State.SKIPPED, "MACFIX_SKIP or MACFIX_ONLY leaves it out"
+        elif not (patch.fits_platform() or patch.name in self.config.force):
+            state = State.NOT_NEEDED
+            reason = f"this defect exists on {', '.join(sorted(patch.platforms))} only"
+        elif target in sys.modules:
+            state = State.LATE
+            reason = "it was imported past macfix, by an import hook that stands before it"
+        return Entry(patch.name, target, state, reason)
+
+    def _enter_diagnosis(self, patch: Patch, target: str, answer: Diagnosis) -> None:
+        if answer.state == "not needed":
+            self.ledger.enter(patch.name, target, State.NOT_NEEDED, answer.reason)
+            return
+        self.ledger.enter(patch.name, target, State.UNKNOWN, answer.reason)
+        self._warn(
+            f"{target}: patch {patch.name} does not know this upstream and leaves it alone: "
+            f"{answer.reason}"
+        )
+
+    def _failed(self, patch: Patch, target: str, what: str, error: BaseException) -> None:
+        text = "".join(traceback.format_exception(error))
+        reason = f"{what}: {describe(error)}"
+        self.ledger.enter(patch.name, target, State.FAILED, reason, text)
+        if self.config.strict:
+            raise PatchFailedError(f"{target}: patch {patch.name}: {reason}") from error
+        self._warn(
+            f"{target}: patch {patch.name} failed and is left out: {reason} "
+            f"(`macfix status` has the traceback)"
+        )
+
+    def _complain(self) -> None:
+        wrong = self.config.complaints()
+        if self.config.names_something:
+            wrong += self.config.wrong_names(self.plugins.all_patches(), self.plugins.installed)
+        for text in wrong:
+            self.plugins.report("settings", text)
+
+    def _report_problems(self) -> None:
+        """Say what is wrong with plugins and variables, as far as it was not said yet."""
+        new = self.plugins.problems[self._reported :]
+        self._reported = len(self.plugins.problems)
+        self.ledger.problems += new
+        if new and self.config.strict:
+            raise PatchFailedError("; ".join(f"{p.where}: {p.message}" for p in new))
+        for problem in new:
+            self._warn(f"{problem.where}: {problem.message}")
+
+    def _warn(self, message: str) -> None:
+        once.warn_once(message, self.config.cache)

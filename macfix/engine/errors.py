@@ -1,0 +1,47 @@
+"""The errors and the warning that macfix itself raises, and how it says something once."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+
+
+class MacfixError(Exception):
+    """Base class of macfix's own errors."""
+
+
+class PatchDefinitionError(MacfixError, ValueError):
+    """A patch module is not well formed; the message names it and says what is wrong."""
+
+
+class PatchFailedError(MacfixError, RuntimeError):
+    """A patch or plugin failed and ``MACFIX_STRICT`` asks that this be an error."""
+
+
+class MacfixWarning(UserWarning):
+    """Something could not be patched; the program goes on as it would without macfix."""
+
+
+def describe(error: BaseException) -> str:
+    """The type and the text of *error*, also where its ``__str__`` raises."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "<its text cannot be had>"
+    return f"{type(error).__name__}: {text}"
+
+
+def warn(message: str) -> None:
+    """Issue *message* as a :class:`MacfixWarning`, never as an exception.
+
+    With ``-W error`` a warning is an exception, and so is one that somebody's ``showwarning`` or a
+    closed ``sys.stderr`` cannot show. Raised inside an import, it would stop upstream from being
+    imported: then the message goes to standard error instead, if anything does.
+    """
+    try:
+        warnings.warn(message, MacfixWarning, stacklevel=2)
+    except Exception:
+        if sys.stderr is not None:
+            with contextlib.suppress(Exception):  # closed, or no file at all: nobody is left
+                print(f"MacfixWarning: {message}", file=sys.stderr)

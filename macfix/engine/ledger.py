@@ -1,0 +1,133 @@
+"""The ledger: the state of every patch in this process, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class State(str, Enum):
+    """The state of one patch at one target."""
+
+    APPLIED = "applied"
+    NOT_NEEDED = "not needed"
+    UNKNOWN = "unknown upstream"
+    FAILED = "failed"
+    SKIPPED = "skipped by the user"
+    LATE = "target already imported"
+    PENDING = "pending"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger.
+
+    Attributes:
+        patch: the patch's name.
+        target: the dotted name of the upstream module.
+        state: the state of the patch there.
+        reason: why, in one line.
+        traceback: the whole traceback where the state is ``failed``.
+    """
+
+    patch: str
+    target: str
+    state: State
+    reason: str
+    traceback: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self) | {"state": self.state.value}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something outside a single patch that went wrong or that the user should know.
+
+    Attributes:
+        where: the plugin, variable or folder that it is about.
+        message: what was wrong and what macfix did about it.
+        traceback: the whole traceback, if an exception was behind it.
+    """
+
+    where: str
+    message: str
+    traceback: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What ``macfix.status()`` answers.
+
+    Attributes:
+        active: whether macfix patches what is imported from now on.
+        reason: why it is, or is not.
+        entries: the ledger's lines.
+        problems: what went wrong outside of single patches.
+        notes: facts that patches left about this process, by name (for instance how many
+            files may now be open).
+    """
+
+    active: bool
+    reason: str
+    entries: tuple[Entry, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "active": self.active,
+            "reason": self.reason,
+            "entries": [entry.as_dict() for entry in self.entries],
+            "problems": [problem.as_dict() for problem in self.problems],
+            "notes": dict(self.notes),
+        }
+
+    def __str__(self) -> str:
+        lines = [f"macfix is {'active' if self.active else 'not active'}: {self.reason}"]
+        lines += [f"  {e.target}: {e.patch}: {e.state}: {e.reason}" for e in self.entries]
+        lines += [f"  note: {name}: {text}" for name, text in self.notes.items()]
+        lines += [f"  problem: {p.where}: {p.message}" for p in self.problems]
+        return "\n".join(lines)
+
+
+class Ledger:
+    """What happened to patches so far.
+
+    Attributes:
+        problems: plugins that could not be loaded, patches that were refused, wrong names.
+        notes: facts about this process, by name.
+    """
+
+    def __init__(self, observe: Callable[[Entry], None]) -> None:
+        """
+        Args:
+            observe: called with each entry, right after it was made.
+        """
+        self._observe = observe
+        self._entries: dict[tuple[str, str], Entry] = {}
+        self.problems: list[Problem] = []
+        self.notes: dict[str, str] = {}
+
+    def enter(
+        self, patch: str, target: str, state: State, reason: str, traceback: str | None = None
+    ) -> None:
+        """Put the state of *patch* at *target* in the place of an earlier one."""
+        entry = Entry(patch, target, state, reason, traceback)
+        self._entries[patch, target] = entry
+        self._observe(entry)
+
+    def get(self, patch: str, target: str) -> Entry | None:
+        """The line of *patch* at *target*, if anything has happened to it there."""
+        return self._entries.get((patch, target))

@@ -1,0 +1,178 @@
+"""The plugins of this process, through pluggy, and the patches that they contribute."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from importlib import import_module
+from importlib.metadata import EntryPoint, distributions
+from typing import Any
+
+import pluggy
+
+from macfix import hookspecs
+
+from .config import Config
+from .errors import PatchDefinitionError, describe
+from .ledger import Entry, Problem
+from .patch import Patch
+
+
+class Plugins:
+    """All plugins that may be loaded: macfix's own first, then what is installed.
+
+    pluggy stops at the first plugin that raises, so each is loaded, and each hook implementation is
+    called, by itself: what one raises becomes a problem, and costs that plugin only.
+
+    Attributes:
+        manager: pluggy's own.
+        targets: the plugins that have patches for each target, in the order of registration.
+        problems: what was wrong with plugins; it is added to.
+    """
+
+    def __init__(self, config: Config, builtin: Mapping[str, str]) -> None:
+        """
+        Args:
+            config: says which plugins must not be, or may be, loaded.
+            builtin: macfix's own plugins: the modules by name, in the order to register them.
+        """
+        self.problems: list[Problem] = []
+        self.manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self.manager.add_hookspecs(hookspecs)
+        self._builtin = builtin
+        self._patches: dict[str, tuple[Patch, ...]] = {}
+        self._origin: dict[str, str] = {}
+        for name in config.block:
+            self.manager.set_blocked(name)
+        for name, module in builtin.items():
+            if name not in config.block:
+                self._register(name, partial(self._register_module, name, module))
+        self.installed = [*builtin, *(point.name for point in self._third_party())]
+        """The names of all plugins that there are, the ones that were not loaded included."""
+        for name in self.installed[len(builtin) :]:
+            if config.allows(name):
+                self._register(name, partial(self._register_entry_point, name))
+        self.targets: dict[str, list[str]] = {}
+        for name, plugin in self._registered():
+            for target in self._ask(name, plugin, "macfix_targets"):
+                if isinstance(target, str):
+                    self.targets.setdefault(target, []).append(name)
+                else:
+                    self.report(name, f"macfix_targets gave {target!r}, which is no module name")
+
+    def patches(self, target: str) -> tuple[Patch, ...]:
+        """The patches for *target*, loaded when they are first asked for."""
+        if target not in self._patches:
+            found: list[Patch] = []
+            for name in self.targets.get(target, ()):
+                plugin = self.manager.get_plugin(name)
+                for module in self._ask(name, plugin, "macfix_patches", target=target):
+                    patch = self._admit(module, name)
+                    if patch is not None:
+                        found.append(patch)
+            self._patches[target] = tuple(found)
+        return self._patches[target]
+
+    def all_patches(self) -> dict[str, tuple[str, list[str]]]:
+        """The plugin and the targets of each patch, by its name; loads all patches."""
+        found: dict[str, tuple[str, list[str]]] = {}
+        for target in self.targets:
+            for patch in self.patches(target):
+                found.setdefault(patch.name, (self._origin[patch.name], []))[1].append(target)
+        return found
+
+    def plugins_of(self, target: str) -> list[Any]:
+        """The plugins that have patches for *target*."""
+        return [self.manager.get_plugin(name) for name in self.targets.get(target, ())]
+
+    def observe(self, entry: Entry) -> None:
+        """Tell the plugins the state of a patch."""
+        for name, plugin in self._registered():
+            self._ask(name, plugin, "macfix_outcome", entry=entry)
+
+    def report(self, where: str, message: str, error: BaseException | None = None) -> None:
+        """Add a problem, unless it is there already."""
+        text = "".join(traceback.format_exception(error)) if error is not None else None
+        problem = Problem(where, message, text)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    # -- registration --------------------------------------------------------------------------
+
+    def _register(self, name: str, register: Callable[[], None]) -> None:
+        try:
+            register()
+            self.manager.check_pending()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if self.manager.get_plugin(name) is not None:  # it implements a hook that is not there
+                self.manager.unregister(name=name)
+            self.report(name, f"the plugin cannot be loaded: {describe(error)}", error)
+
+    def _register_module(self, name: str, module: str) -> None:
+        self.manager.register(import_module(module), name=name)
+
+    def _register_entry_point(self, name: str) -> None:
+        if not self.manager.load_setuptools_entrypoints(hookspecs.PROJECT, name):
+            raise LookupError(f"its entry point {name!r} gave no plugin of its own")
+
+    def _third_party(self) -> Iterable[EntryPoint]:
+        """The entry points that other distributions declare; of two with one name the first.
+
+        macfix's own are registered by their packages, installed or not. What else bears its name
+        is stale: an editable install keeps the entry points of the version that was installed.
+        """
+        found: dict[str, EntryPoint] = {}
+        for distribution in distributions():
+            try:
+                points = distribution.entry_points
+            except Exception as error:
+                where = str(getattr(distribution, "_path", distribution))
+                self.report(where, f"its entry points cannot be read: {describe(error)}", error)
+                continue
+            for point in points:
+                if point.group != hookspecs.PROJECT or point.value.startswith("macfix."):
+                    continue
+                other = self._builtin.get(point.name) or (
+                    found[point.name].value if point.name in found else point.value
+                )
+                if other == point.value:
+                    found[point.name] = point
+                else:
+                    self.report(
+                        point.name,
+                        f"{point.value} goes by the name of another plugin, {other}; ignored",
+                    )
+        return found.values()
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def _registered(self) -> list[tuple[str, Any]]:
+        return [(n, plugin) for n, plugin in self.manager.list_name_plugin() if plugin is not None]
+
+    def _ask(self, name: str, plugin: Any, hook: str, **arguments: object) -> list[Any]:
+        """What *plugin* alone answers; nothing if it raises or does not implement *hook*."""
+        others = [other for _, other in self._registered() if other is not plugin]
+        try:
+            caller = self.manager.subset_hook_caller(hook, remove_plugins=others)
+            return [item for answer in caller(**arguments) for item in answer]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self.report(name, f"{hook} raised {describe(error)}", error)
+            return []
+
+    def _admit(self, module: Any, plugin: str) -> Patch | None:
+        try:
+            patch = Patch.of(module, plugin)
+            if self._origin.setdefault(patch.name, plugin) != plugin:
+                raise PatchDefinitionError(
+                    f"patch module {patch.module}: its name {patch.name!r} is taken by plugin "
+                    f"{self._origin[patch.name]!r}"
+                )
+        except PatchDefinitionError as error:
+            self.report(plugin, f"{error}; ignored")
+            return None
+        return patch
