@@ -28,16 +28,12 @@ from macfix._files import (
     write_atomically,
 )
 
-from .patch import Diagnosis
+from .patch import Answers, Diagnosis
 
 _KEPT = 8
 """Files kept for each module: the versions of an upstream that one may switch between."""
 
 _STATES = frozenset({"needed", "not needed", "unknown"})
-
-Answers = dict[str, Diagnosis]
-"""Diagnoses by the name of the patch."""
-
 
 class Cache:
     """Answers on disk. Reading and writing never raise."""

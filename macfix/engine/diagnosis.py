@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .cache import Answers
-from .patch import Diagnosis, Patch, unknown
+from .patch import Answers, Diagnosis, Patch, unknown
 from .source import Source
 
 _STATES = frozenset({"needed", "not needed", "unknown"})

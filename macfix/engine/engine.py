@@ -16,7 +16,7 @@ from .config import Config
 from .diagnosis import diagnose, does_not_parse
 from .errors import PatchFailedError, describe
 from .ledger import Entry, Ledger, State
-from .patch import Diagnosis, Patch, unknown
+from .patch import Answers, Diagnosis, Patch, unknown
 from .plugins import Plugins
 from .rewriting import rewrite
 from .source import Source
@@ -121,7 +121,7 @@ class Engine:
         self._rewrite(plan, source, loader)
         return plan
 
-    def _diagnose(self, source: Source, patches: list[Patch]) -> cache.Answers:
+    def _diagnose(self, source: Source, patches: list[Patch]) -> Answers:
         key = cache.key_of(
             source.module,
             source.data,

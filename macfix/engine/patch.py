@@ -49,6 +49,10 @@ class Diagnosis(NamedTuple):
     reason: str
 
 
+Answers = dict[str, Diagnosis]
+"""What the patches of one target say of its source, by the patch's name."""
+
+
 def needed(reason: str) -> Diagnosis:
     """The defect is in this source; *reason* says where."""
     return Diagnosis("needed", reason)
