@@ -12,9 +12,11 @@ import site
 import sys
 import sysconfig
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import distributions, entry_points
+from importlib.machinery import PathFinder
+from importlib.metadata import distributions
 from typing import NamedTuple
+
+from macfix.engine import survey
 
 _LAUNCHER = "'''exec'"
 
@@ -157,8 +159,15 @@ def _names_python(text: str) -> bool:
 
 
 def _console_script(name: str) -> Found:
-    points, unreadable = _console_scripts(name)
-    for value in points:
+    declared: list[str] = []
+    unreadable: list[str] = []
+    for distribution in distributions():
+        try:
+            points = distribution.entry_points.select(group="console_scripts", name=name)
+            declared += [point.value for point in points]
+        except Exception:
+            unreadable.append(str(getattr(distribution, "_path", distribution)))
+    for value in declared:
         module, _, function = value.partition("[")[0].replace(" ", "").partition(":")
         if _is_dotted(module) and _is_dotted(function):
             # what installers write into the script that is missing here
@@ -169,29 +178,11 @@ def _console_script(name: str) -> Found:
                 f"{function.partition('.')[0]}; sys.exit({function}())",
             ]
     why = "no installed distribution declares one of that name"
-    if points:
-        why = f"what is declared by that name is no function: {', '.join(points)}"
+    if declared:
+        why = f"what is declared by that name is no function: {', '.join(declared)}"
     if unreadable:
         why += f" (cannot be read: {', '.join(unreadable)})"
     return Absent(why)
-
-
-def _console_scripts(name: str) -> tuple[list[str], list[str]]:
-    """What is declared as the console script *name*, and the distributions that cannot be read."""
-    try:
-        return [point.value for point in entry_points(group="console_scripts", name=name)], []
-    except Exception:  # one distribution is broken: look into each by itself
-        points: list[str] = []
-        unreadable: list[str] = []
-    for distribution in distributions():
-        try:
-            declared = distribution.entry_points
-        except Exception:
-            unreadable.append(str(getattr(distribution, "_path", distribution)))
-            continue
-        wanted = ("console_scripts", name)
-        points += [point.value for point in declared if (point.group, point.name) == wanted]
-    return points, unreadable
 
 
 def _is_dotted(name: str) -> bool:
@@ -201,12 +192,8 @@ def _is_dotted(name: str) -> bool:
 def _package(name: str) -> Found:
     if not _is_dotted(name):
         return Absent("that is not a name of one")
-    top, *rest = name.split(".")
-    spec = _find_top(top)
-    for part in rest:
-        # by its last name only: a namespace package's spec would look for its parent's module
-        places = spec.submodule_search_locations if spec is not None else None
-        spec = PathFinder.find_spec(part, [*places]) if places else None
+    safe = getattr(sys.flags, "safe_path", False) or sys.flags.isolated
+    spec = survey.locate(name, () if safe else (_working_directory(),))
     if spec is None:
         return Absent("no module of that name is installed")
     if spec.submodule_search_locations is None:
@@ -214,20 +201,6 @@ def _package(name: str) -> Found:
     if PathFinder.find_spec("__main__", [*spec.submodule_search_locations]) is None:
         return Absent(f"{name} has no __main__ module in it")
     return ["-m", name]
-
-
-def _find_top(name: str) -> ModuleSpec | None:
-    """Find the top-level module *name* where the program would find it, importing nothing."""
-    safe = getattr(sys.flags, "safe_path", False) or sys.flags.isolated
-    found = PathFinder.find_spec(name, [*([] if safe else [_working_directory()]), *sys.path])
-    if found is not None:
-        return found
-    for finder in sys.meta_path:  # editable installs have finders of their own
-        find_spec = getattr(finder, "find_spec", None)
-        found = find_spec(name, None) if find_spec is not None else None
-        if found is not None:
-            break
-    return found
 
 
 def _working_directory() -> str:

@@ -113,9 +113,9 @@ def _pth_files() -> Iterator[Path]:
 def _plugins() -> Facts:
     plugins = activate.load_plugins()
     patches_of: dict[str, list[str]] = {}
-    for patch, (plugin, _) in plugins.all_patches().items():
-        kind = "built in" if plugin in activate.BUILTIN else plugin
-        patches_of.setdefault(kind, []).append(patch)
+    for patch in plugins.all_patches():
+        kind = "built in" if patch.plugin in activate.BUILTIN else patch.plugin
+        patches_of.setdefault(kind, []).append(patch.name)
     for plugin, patches in patches_of.items():
         yield plugin, ", ".join(patches)
     for problem in plugins.problems:

@@ -13,8 +13,10 @@ from typing import Any
 
 from macfix import __version__
 from macfix.activation.activate import load_plugins
+from macfix.engine.plugins import Plugins
 from macfix.engine.survey import survey
 
+from . import documentation
 from .tables import table
 
 PATIENCE = 120.0
@@ -59,14 +61,17 @@ def main(args: argparse.Namespace) -> int:
         0 if every patch is applied or not needed; 1 if one failed or does not know its upstream,
         or if a target cannot be imported.
     """
-    on_darwin = sys.platform == "darwin" or args.simulate is not None
-    return _show_ledger(args) if on_darwin else _show_survey(args)
+    plugins = load_plugins()
+    malformed = [problem.as_dict() for problem in documentation.problems(plugins)]
+    if sys.platform == "darwin" or args.simulate is not None:
+        return _show_ledger(args, malformed)
+    return _show_survey(args, plugins, malformed)
 
 
 # -- on Darwin: what happens -----------------------------------------------------------------------
 
 
-def _show_ledger(args: argparse.Namespace) -> int:
+def _show_ledger(args: argparse.Namespace, malformed: list[dict[str, Any]]) -> int:
     report = _probe(args.simulate)
     status = report.status
     if status is None or not (status["active"] or status["reason"] == "MACFIX=off"):
@@ -75,6 +80,7 @@ def _show_ledger(args: argparse.Namespace) -> int:
         )
         print(f"macfix status: {reason}\n{report.errors}", file=sys.stderr, end="")
         return 1
+    status["problems"] += malformed
     if args.json:
         _print_json(status | {"simulated": args.simulate, "not_imported": report.problems})
     else:
@@ -171,10 +177,11 @@ def _print_problems(problems: Sequence[dict[str, Any]], args: argparse.Namespace
 # -- elsewhere: what would happen ------------------------------------------------------------------
 
 
-def _show_survey(args: argparse.Namespace) -> int:
-    plugins = load_plugins()
+def _show_survey(
+    args: argparse.Namespace, plugins: Plugins, malformed: list[dict[str, Any]]
+) -> int:
     findings = survey(plugins)
-    problems = [problem.as_dict() for problem in plugins.problems]
+    problems = [problem.as_dict() for problem in plugins.problems] + malformed
     reason = f"macfix is inactive here: {sys.platform} does not need it"
     if args.json:
         data = {"active": False, "reason": reason, "simulated": None, "problems": problems}

@@ -11,5 +11,5 @@ To be read in the order in which an import of a target goes through it:
 
 Beside them: :mod:`config` (the user's choices), :mod:`once` (one message a process tree),
 :mod:`survey` (diagnoses without an import). For who writes a patch: :mod:`patch`, :mod:`source`,
-:mod:`syntax`, :mod:`documentation`.
+:mod:`syntax`.
 """

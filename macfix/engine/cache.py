@@ -35,6 +35,7 @@ _KEPT = 8
 
 _STATES = frozenset({"needed", "not needed", "unknown"})
 
+
 class Cache:
     """Answers on disk. Reading and writing never raise."""
 

@@ -102,24 +102,29 @@ class Engine:
             return Plan(spec.name)
 
     def _plan(self, spec: ModuleSpec, loader: Any, patches: list[Patch]) -> Plan:
-        plan = Plan(spec.name)
         source = Source.of(spec, loader)
+        plan = Plan(spec.name, needed=self._needed(spec.name, source, patches))
+        if source is not None:
+            plan.path = source.path
+            self._rewrite(plan, source, loader)
+        return plan
+
+    def _needed(self, target: str, source: Source | None, patches: list[Patch]) -> dict[Patch, str]:
+        """Those of *patches* that *source* needs, with the reasons; the others are entered."""
         if source is None:
-            for patch in patches:
-                self._enter_diagnosis(patch, spec.name, unknown("its source cannot be read"))
-            return plan
-        plan.path = source.path
-        answers = self._diagnose(source, patches)
+            answers = {patch.name: unknown("its source cannot be read") for patch in patches}
+        else:
+            answers = self._diagnose(source, patches)
+        needed: dict[Patch, str] = {}
         for patch in patches:
             answer = answers.get(patch.name)
             if answer is None:
                 continue  # its diagnose() failed, and the ledger says so
             if answer.state == "needed":
-                plan.needed[patch] = answer.reason
+                needed[patch] = answer.reason
             else:
-                self._enter_diagnosis(patch, spec.name, answer)
-        self._rewrite(plan, source, loader)
-        return plan
+                self._enter_diagnosis(patch, target, answer)
+        return needed
 
     def _diagnose(self, source: Source, patches: list[Patch]) -> Answers:
         key = cache.key_of(
@@ -205,40 +210,30 @@ class Engine:
         Raises:
             PatchFailedError: if a patch fails and ``MACFIX_STRICT`` is set.
         """
-        late: dict[str, str] = {}
+        late: dict[str, list[str]] = {}
         for target in self.plugins.targets:
             module = sys.modules.get(target)
-            if module is None or getattr(getattr(module, "__spec__", None), "_initializing", False):
+            spec = getattr(module, "__spec__", None)
+            if module is None or spec is None or getattr(spec, "_initializing", False):
                 continue
+            patches = self.patches(target)
+            live = [patch for patch in patches if patch.live]
+            if live:
+                needed = self._needed(target, Source.of(spec, spec.loader), live)
+                self.executed(Plan(target, needed=needed), module)
             reason = "it was imported before macfix was activated"
             if target not in self._modules_before:
                 reason = "a plugin imported it, at its top, before all patches were known"
-            for patch in self.patches(target):
-                if patch.live:
-                    self._take_live(patch, target, module)
-                else:
+            for patch in patches:
+                if not patch.live:
                     reason_left = f"{reason}, and is left as it is"
                     self.ledger.enter(patch.name, target, State.LATE, reason_left)
-                    late[target] = reason
-        for reason in dict.fromkeys(late.values()):
-            names = ", ".join(target for target, why in late.items() if why == reason)
+                    late.setdefault(reason, []).append(target)
+        for reason, targets in late.items():
+            names = ", ".join(dict.fromkeys(targets))
             self._warn(
                 f"{names} left as imported: {reason} (`python -m macfix PROGRAM` is earlier)"
             )
-
-    def _take_live(self, patch: Patch, target: str, module: ModuleType) -> None:
-        spec = getattr(module, "__spec__", None)
-        source = Source.of(spec, spec.loader) if spec is not None else None
-        answer = unknown("its source cannot be read")
-        if source is not None:
-            answers = self._diagnose(source, [patch])
-            if patch.name not in answers:
-                return
-            answer = answers[patch.name]
-        if answer.state != "needed":
-            self._enter_diagnosis(patch, target, answer)
-        elif self._install(patch, target, module):
-            self.ledger.enter(patch.name, target, State.APPLIED, answer.reason)
 
     def revert(self) -> list[str]:
         """Undo every install; the answer says what could not be undone."""
@@ -300,7 +295,9 @@ class Engine:
     def _complain(self) -> None:
         wrong = self.config.complaints()
         if self.config.names_something:
-            wrong += self.config.wrong_names(self.plugins.all_patches(), self.plugins.installed)
+            wrong += self.config.wrong_names(
+                [patch.name for patch in self.plugins.all_patches()], self.plugins.installed
+            )
         for text in wrong:
             self.plugins.report("settings", text)
 

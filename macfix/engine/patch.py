@@ -1,7 +1,7 @@
 """What a patch is: the fix of exactly one defect, and a module.
 
-The module's docstring describes the defect (see :mod:`macfix.engine.documentation`), its functions
-are what macfix does about it:
+The module's docstring describes the defect (see :mod:`macfix.cli.documentation`), its functions are
+what macfix does about it:
 
 ``diagnose(source)``
     looks at a target's :class:`~macfix.engine.source.Source` and returns :func:`needed`,
@@ -75,6 +75,7 @@ class Patch:
     Attributes:
         name: unique among all plugins; what ``MACFIX_SKIP`` and the ledger call it: the plugin's
             name and the module's, as in ``uds-backlog`` for ``uds/backlog.py``.
+        plugin: the name of the plugin that contributes it.
         module: the dotted name of the module.
         diagnose: says whether the defect is in a target's source.
         rewrite: changes a target's AST before it executes, or None.
@@ -85,6 +86,7 @@ class Patch:
     """
 
     name: str
+    plugin: str
     module: str
     diagnose: Diagnose
     rewrite: Rewrite | None = None
@@ -118,7 +120,9 @@ class Patch:
                 f"PLATFORMS must be a frozenset of values of sys.platform, not {platforms!r}",
             )
         own_name = module.__name__.rpartition(".")[2].replace("_", "-")
-        return cls(f"{plugin}-{own_name}", module.__name__, platforms=platforms, live=live, **acts)
+        return cls(
+            f"{plugin}-{own_name}", plugin, module.__name__, platforms=platforms, live=live, **acts
+        )
 
     def fits_platform(self) -> bool:
         """Whether this process runs where the defect exists (the simulation counts as Darwin)."""

@@ -42,7 +42,7 @@ class Plugins:
         self.manager.add_hookspecs(hookspecs)
         self._builtin = builtin
         self._patches: dict[str, tuple[Patch, ...]] = {}
-        self._origin: dict[str, str] = {}
+        self._modules: dict[str, str] = {}
         for name in config.block:
             self.manager.set_blocked(name)
         for name, module in builtin.items():
@@ -74,12 +74,12 @@ class Plugins:
             self._patches[target] = tuple(found)
         return self._patches[target]
 
-    def all_patches(self) -> dict[str, tuple[str, list[str]]]:
-        """The plugin and the targets of each patch, by its name; loads all patches."""
-        found: dict[str, tuple[str, list[str]]] = {}
+    def all_patches(self) -> dict[Patch, list[str]]:
+        """Every patch with its targets; loads all of them."""
+        found: dict[Patch, list[str]] = {}
         for target in self.targets:
             for patch in self.patches(target):
-                found.setdefault(patch.name, (self._origin[patch.name], []))[1].append(target)
+                found.setdefault(patch, []).append(target)
         return found
 
     def plugins_of(self, target: str) -> list[Any]:
@@ -167,10 +167,10 @@ class Plugins:
     def _admit(self, module: Any, plugin: str) -> Patch | None:
         try:
             patch = Patch.of(module, plugin)
-            if self._origin.setdefault(patch.name, plugin) != plugin:
+            other = self._modules.setdefault(patch.name, patch.module)
+            if other != patch.module:
                 raise PatchDefinitionError(
-                    f"patch module {patch.module}: its name {patch.name!r} is taken by plugin "
-                    f"{self._origin[patch.name]!r}"
+                    f"patch module {patch.module}: its name {patch.name!r} is taken by {other}"
                 )
         except PatchDefinitionError as error:
             self.report(plugin, f"{error}; ignored")

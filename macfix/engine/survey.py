@@ -5,7 +5,8 @@ Nothing of upstream is imported: an upstream that cannot be imported can be surv
 
 from __future__ import annotations
 
-import sys
+import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
@@ -49,39 +50,29 @@ def survey(plugins: Plugins) -> list[Finding]:
     return findings
 
 
-def locate(name: str) -> ModuleSpec | None:
-    """Find the module *name* without importing it or any of its packages."""
+def locate(name: str, first: Sequence[str] = ()) -> ModuleSpec | None:
+    """Find the module *name* without importing it or any of its packages.
+
+    Args:
+        name: its dotted name.
+        first: folders to look in before those of ``sys.path``.
+    """
     top, *rest = name.split(".")
-    spec = _locate_top(top)
+    try:
+        spec = PathFinder.find_spec(top, list(first)) or importlib.util.find_spec(top)
+    except Exception:
+        return None  # an importer that misbehaves, or a module without a spec
     for part in rest:
         if spec is None or spec.submodule_search_locations is None:
             return None
         # by its last part alone: for a dotted name, namespace packages ask for an imported parent
         spec = PathFinder.find_spec(part, list(spec.submodule_search_locations))
-    return None if spec is None else _named(spec, name)
-
-
-def _named(spec: ModuleSpec, name: str) -> ModuleSpec:
-    """Give *spec*, and its loader, the whole *name* of the module."""
-    loader: Any = spec.loader
-    spec.name = name
-    if hasattr(loader, "name"):
-        loader.name = name
+    if spec is not None and rest:
+        spec.name = name
+        loader: Any = spec.loader
+        if hasattr(loader, "name"):
+            loader.name = name
     return spec
-
-
-def _locate_top(name: str) -> ModuleSpec | None:
-    finders: list[Any] = list(sys.meta_path)  # editable installs have finders of their own
-    for finder in finders:
-        find_spec = getattr(finder, "find_spec", None)
-        if find_spec is not None and not hasattr(finder, "is_macfix"):
-            try:
-                spec: ModuleSpec | None = find_spec(name, None)
-            except Exception:
-                continue  # an importer that misbehaves; the others may know
-            if spec is not None:
-                return spec
-    return None
 
 
 def _ask_all(patches: list[Patch], spec: ModuleSpec) -> list[Finding]:

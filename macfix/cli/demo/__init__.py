@@ -117,9 +117,9 @@ def _why_not() -> str | None:
 
 def _patch_cases() -> Iterable[Case]:
     """Each patch's own reproduction: with all other patches, and with all."""
-    for patch, (_, targets) in load_plugins().all_patches().items():
-        if any(map(_is_replicated, targets)):
-            yield Case(patch, "reproduce.py", (patch,), {"MACFIX_SKIP": patch})
+    for patch, targets in load_plugins().all_patches().items():
+        if patch.repro is not None and any(map(_is_replicated, targets)):
+            yield Case(patch.name, "reproduce.py", (patch.name,), {"MACFIX_SKIP": patch.name})
 
 
 def _is_replicated(target: str) -> bool:

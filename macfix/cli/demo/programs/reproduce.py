@@ -8,13 +8,11 @@ from macfix.activation.activate import load_plugins
 
 
 def main(name: str) -> None:
-    plugins = load_plugins()
-    for target in plugins.targets:
-        for patch in plugins.patches(target):
-            if patch.name == name and patch.repro is not None:
-                patch.repro()
-                print("fixed")
-                return
+    for patch in load_plugins().all_patches():
+        if patch.name == name and patch.repro is not None:
+            patch.repro()
+            print("fixed")
+            return
     sys.exit(f"there is no patch {name!r} with a reproduction")
 
 

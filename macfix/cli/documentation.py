@@ -19,7 +19,9 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import PatchDefinitionError
+from macfix.engine.errors import PatchDefinitionError
+from macfix.engine.ledger import Problem
+from macfix.engine.plugins import Plugins
 
 SECTIONS = ("Problem", "Fix", "Repro", "Upstream", "Remove when")
 
@@ -50,6 +52,17 @@ def documentation_of(module: str) -> Documentation:
     loader: Any = spec.loader
     source = loader.get_source(module) if hasattr(loader, "get_source") else None
     return parse(source, spec.origin or module)
+
+
+def problems(plugins: Plugins) -> list[Problem]:
+    """What is wrong with the docstrings of all patches."""
+    found = []
+    for patch in plugins.all_patches():
+        try:
+            documentation_of(patch.module)
+        except PatchDefinitionError as error:
+            found.append(Problem(patch.name, str(error)))
+    return found
 
 
 def parse(source: str | None, file: str) -> Documentation:
