@@ -1,9 +1,15 @@
 """How many files a process may have open.
 
 macOS gives a process 256 unless asked for more, and every socket and (before Python 3.13) every
-segment of shared memory is a file. `setrlimit(2)` there refuses an unlimited number:
-`kern.maxfilesperproc` is what the kernel really allows, and `OPEN_MAX` (10240, Apple's
-`sys/syslimits.h`) is what it has always allowed.
+segment of shared memory is a file.
+
+What `setrlimit(RLIMIT_NOFILE)` takes is another matter than what counts. Since macOS 11 it refuses
+no number for its size: it is capped where it is used, at `kern.maxfilesperproc`. Before, it
+refused more than `OPEN_MAX` (10240, Apple's `sys/syslimits.h`) with `EINVAL`. So the number to
+ask for is `kern.maxfilesperproc`, and `OPEN_MAX` where that is refused. `posix_spawn` refuses file
+actions on descriptors of 10240 and more, whatever the limit is.
+
+Sources: apple-oss-distributions/xnu, `bsd/kern/kern_resource.c` (`dosetrlimit`).
 """
 
 from __future__ import annotations
@@ -18,7 +24,7 @@ OPEN_MAX = 10240
 
 @dataclass(frozen=True)
 class OpenFiles:
-    """What became of the soft limit of open files: numbers of descriptors.
+    """How the soft limit of open files was changed: numbers of descriptors.
 
     Attributes:
         before: the soft limit as it was found.

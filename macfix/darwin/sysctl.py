@@ -1,12 +1,14 @@
-"""Facts that XNU tells about itself through `sysctlbyname(3)`."""
+"""Facts that XNU tells about itself through `sysctlbyname(3)` and `sysctl(3)`."""
 
 from __future__ import annotations
 
 import ctypes
-import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 _LINUX_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # where the kernel is not XNU
+
+_boot = ""
 
 
 def sysctl_text(name: str) -> str | None:
@@ -21,15 +23,37 @@ def sysctl_int(name: str) -> int | None:
     return answer.value if _ask(name, answer) else None
 
 
-@functools.cache
+def sysctl_bytes(mib: Sequence[int]) -> bytes:
+    """Return what the kernel answers to the numbers `mib`; nothing where it refuses.
+
+    The kernel is asked for the length first: some answers (`KERN_PROCARGS2`) are cut at the wrong
+    end if the buffer is too small.
+    """
+    sysctl = getattr(ctypes.CDLL(None), "sysctl", None)
+    if sysctl is None:
+        return b""
+    numbers = (ctypes.c_int * len(mib))(*mib)
+    size = ctypes.c_size_t()
+    if sysctl(numbers, len(mib), None, ctypes.byref(size), None, 0):
+        return b""
+    answer = ctypes.create_string_buffer(size.value or 1)
+    if sysctl(numbers, len(mib), answer, ctypes.byref(size), None, 0):
+        return b""
+    return answer.raw[: size.value]
+
+
 def boot_id() -> str:
     """Return what tells this run of the machine from every other, or "" where nothing does.
 
     No shared memory segment outlives it. On Darwin that is `kern.bootsessionuuid`.
     """
-    on_darwin = sysctl_text("kern.bootsessionuuid")
-    if on_darwin is not None:
-        return on_darwin
+    global _boot
+    if not _boot:  # a failure is not kept: the next look may succeed
+        _boot = sysctl_text("kern.bootsessionuuid") or _linux_boot_id()
+    return _boot
+
+
+def _linux_boot_id() -> str:
     try:
         return _LINUX_BOOT_ID.read_text().strip()
     except OSError:

@@ -11,15 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from macfix.darwin.kernel_shm import unlink_segment
-from macfix.darwin.segment_names import kernel_name
-from macfix.darwin.segments import probe
+import pytest
+
+from macfix.darwin.segments import database, place, tree
+from macfix.darwin.segments.kernel import probe, unlink_segment
+from macfix.darwin.segments.names import kernel_name
 from tests.support.surroundings import REPOSITORY
 
 _LOOP = """
-import json, os, sys
-from macfix.darwin import journal, reaping, segments, shared_memory
-from macfix.darwin.shared_memory import SharedMemory, shm_unlink
+import json, os, signal, subprocess, sys, threading, time
+from macfix.darwin.segments import (
+    database, kernel, place, processes, reaping, registry, shared_memory, tree
+)
+from macfix.darwin.segments.shared_memory import SharedMemory, shm_unlink
 held = {}
 
 def create(key, size=64):
@@ -30,6 +34,40 @@ def attach(key):
 
 def close(key):
     held.pop(key).close()
+
+def array(key, size=64):
+    for name, length in ((key, size), (key + "_first", 4), (key + "_last", 4)):
+        create(name, length)
+
+def attach_array(key):
+    for name in (key, key + "_first", key + "_last"):
+        attach(name)
+
+def run(program, **more):
+    "Start a Python program that lives on by itself; return its pid."
+    return subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.DEVNULL, **more).pid
+
+def fork(act=lambda: None):
+    "Fork a child that acts, says so, and waits for its end; return its pid."
+    ready, said = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(said)
+        os.read(ready, 1)
+        os.close(ready)
+        return pid
+    try:
+        act()
+        os.close(said)
+        os.close(0)
+        while True:
+            time.sleep(60)
+    finally:
+        os._exit(1)
+
+def do(*_):
+    "Several things, for their effect."
 
 for line in sys.stdin:
     try:
@@ -43,10 +81,10 @@ for line in sys.stdin:
 class SegmentOwner:
     """A process that does with shared memory what it is told."""
 
-    def __init__(self, **environment: str) -> None:
-        env = {name: value for name, value in os.environ.items() if name != "MACFIX_SHM_TREE"}
+    def __init__(self, *prefix: str, **environment: str) -> None:
+        env = {name: value for name, value in os.environ.items() if name != tree.VARIABLE}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _LOOP],
+            [*prefix, sys.executable, "-c", _LOOP],
             env={**env, "PYTHONPATH": str(REPOSITORY), **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -111,8 +149,8 @@ def segment_owners() -> Iterator[Any]:
     """Yield a function that makes owners; they are killed afterwards."""
     made: list[SegmentOwner] = []
 
-    def make(**environment: str) -> SegmentOwner:
-        made.append(SegmentOwner(**environment))
+    def make(*prefix: str, **environment: str) -> SegmentOwner:
+        made.append(SegmentOwner(*prefix, **environment))
         return made[-1]
 
     try:
@@ -121,6 +159,20 @@ def segment_owners() -> Iterator[Any]:
         for owner in made:
             if owner.process.poll() is None:
                 owner.kill()
+
+
+@contextmanager
+def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this process be a member of no tree, as one that has just been started."""
+    os.environ.pop(tree.VARIABLE, None)
+    with monkeypatch.context() as fresh:
+        fresh.setattr(tree, "_own", None)
+        fresh.setattr(tree, "made", [])
+        fresh.setattr(place, "_seen", set())
+        fresh.setattr(database, "_patience", database.PATIENCE)
+        fresh.setattr(database, "_has_reported", False)
+        yield
+    os.environ.pop(tree.VARIABLE, None)
 
 
 def exists(key: str) -> bool:

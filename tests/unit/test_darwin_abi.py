@@ -17,7 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from macfix.darwin import credentials, limits, segment_names, socket_names
+from macfix.darwin import limits
+from macfix.darwin.segments import names as segment_names
+from macfix.darwin.sockets import credentials
+from macfix.darwin.sockets import names as socket_names
 from macfix.simulate import Spec, _constants, _sockets, _spec
 
 needs_zig = pytest.mark.skipif(

@@ -12,8 +12,8 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from macfix.darwin import credentials
-from macfix.darwin.credentials import (
+from macfix.darwin.sockets import credentials
+from macfix.darwin.sockets.credentials import (
     LOCAL_PEERCRED,
     LOCAL_PEERPID,
     SOL_LOCAL,

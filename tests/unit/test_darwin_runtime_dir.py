@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from macfix.darwin import runtime_dir as module
-from macfix.darwin.runtime_dir import runtime_dir
+from macfix.darwin.sockets import runtime_dir as module
+from macfix.darwin.sockets.runtime_dir import runtime_dir
 from tests.support.surroundings import REPOSITORY
 
 OWN = f"tractor-{os.getuid()}"
@@ -152,7 +152,7 @@ def test_no_subdir_is_the_folder_itself(base: Path, nothing: str | None) -> None
 def test_many_processes_at_once_all_get_the_same_private_folder(base: Path) -> None:
     code = (
         "import sys, pathlib\n"
-        "from macfix.darwin.runtime_dir import runtime_dir\n"
+        "from macfix.darwin.sockets.runtime_dir import runtime_dir\n"
         "print('ready', flush=True)\n"
         "sys.stdin.read()\n"
         "for number in range(50):\n"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from macfix.darwin.socket_names import SUN_PATH_LIMIT, bounded_name
+from macfix.darwin.sockets.names import SUN_PATH_LIMIT, bounded_name
 from tests.support.surroundings import REPOSITORY
 
 SHORT = "/tmp/tractor-501"
@@ -91,7 +91,7 @@ def test_a_short_name_still_fits_where_a_shortened_one_would_not() -> None:
 
 def test_every_process_shortens_alike() -> None:
     code = (
-        "from macfix.darwin.socket_names import bounded_name;"
+        "from macfix.darwin.sockets.names import bounded_name;"
         f"print(bounded_name('é' * 200, 5, {SHORT!r}))"
     )
     seen = {

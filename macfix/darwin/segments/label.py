@@ -22,7 +22,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from macfix.darwin.segment_names import key_digest
+from macfix.darwin.segments.names import key_digest
 
 ROOM = 4096
 """Bytes that a label takes at the end of a segment: `ROOM` more are asked of the kernel."""
@@ -35,6 +35,7 @@ _HEAD = struct.Struct("<16sII")
 _IDENTITY_MAGIC = b"macfix segment\0\1"
 _NOTE_MAGIC = b"macfix seg.note\1"
 _VERSION = 1
+_TYPES = [int, int, str, str, str]  # of the identity: version, size, key, digest, mark
 _KEY_SHOWN = 255  # characters of the key that the label repeats; the digest covers all of it
 
 
@@ -73,17 +74,21 @@ def write_label(whole: memoryview, size: int, key: str, mark: str) -> None:
 
 
 def read_label(whole: memoryview) -> Label | None:
-    """Return the label of the segment `whole` (all of its bytes), or None if it has none."""
+    """Return the label of the segment `whole` (all of its bytes), or None if it has none.
+
+    Whoever can write to the segment can write anything there: what is no label is none.
+    """
+    text = _read_slot(whole, len(whole) - ROOM, _IDENTITY_MAGIC)
     try:
-        version, size, key, digest, mark = json.loads(
-            _read_slot(whole, len(whole) - ROOM, _IDENTITY_MAGIC) or "[]"
-        )
-        label = Label(int(size), str(key), str(digest), str(mark))
-    except (TypeError, ValueError):
+        identity = json.loads(text) if text is not None else None
+    except (ValueError, RecursionError):  # the latter for a text like "[[[[…"
         return None
-    if version != _VERSION or not UNLABELLED < label.size <= len(whole) - ROOM:
+    if not isinstance(identity, list) or list(map(type, identity)) != _TYPES:
         return None
-    return label
+    version, size, key, digest, mark = identity
+    if version != _VERSION or not UNLABELLED < size <= len(whole) - ROOM:
+        return None
+    return Label(size, key, digest, mark)
 
 
 def write_note(whole: memoryview, note: str) -> bool:

@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix domain socket, in the kernel's own words.
+"""Who is at the other end of a Unix domain socket, as the kernel answers.
 
 XNU answers two questions about a connected `AF_UNIX` stream socket, both at level `SOL_LOCAL`:
 
@@ -16,14 +16,8 @@ from __future__ import annotations
 
 import errno
 import struct
-
-from macfix._value import value
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Protocol
-else:
-    Protocol = object  # a real one costs more than the rest of this module
+from dataclasses import dataclass
+from typing import Protocol
 
 SOL_LOCAL = 0
 """The option level of Unix domain sockets. Not `SOL_SOCKET`, where the number 1 is `SO_DEBUG`."""
@@ -62,7 +56,7 @@ class SupportsGetsockopt(Protocol):
         """Return the kernel's answer, at most `buflen` bytes of it."""
 
 
-@value(frozen=True)
+@dataclass(frozen=True)
 class PeerCredentials:
     """The process at the other end of a connection."""
 

@@ -3,14 +3,14 @@
 `SharedMemory` and `ShareableList` stand in for the classes of `multiprocessing.shared_memory`, and
 `shm_unlink` for the function of `_posixshmem`. What differs from the standard library on XNU:
 
-- any key that Linux takes is a key here: the kernel gets a short name (`segment_names`), and
+- any key that Linux takes is a key here: the kernel gets a short name (`names`), and
   `.name` shows the key;
 - `.size` and `.buf` are what was asked for when the segment was created, not the page that XNU
-  rounds it up to (`segment_label`);
+  rounds it up to (`label`);
 - attaching between a creator's `shm_open` and its `ftruncate` waits for the creator. (There the
   standard library fails with `EINVAL`, and *unlinks the creator's segment* as it does so);
 - a segment takes at most one file descriptor while it is open, none from Python 3.13 on;
-- what is created is written down in the journal (`journal`), so that it can be found again.
+- what is created and attached is on record (`registry`), so that it can be found again.
 
 XNU takes a name as it is: `/a` and `a` are two names. `SharedMemory` puts a slash before the name,
 so `_posixshmem.shm_unlink(segment.name)` never finds there what it finds on Linux.
@@ -33,11 +33,10 @@ from types import FunctionType
 from typing import Any, ClassVar, SupportsIndex
 
 from macfix._functions import with_globals
-from macfix.darwin import journal
-from macfix.darwin.journal_index import recorded_claim
-from macfix.darwin.kernel_shm import open_segment, unlink_segment
-from macfix.darwin.races import note_race
-from macfix.darwin.segment_label import (
+from macfix.darwin.segments import registry
+from macfix.darwin.segments.database import Record
+from macfix.darwin.segments.kernel import open_segment, probe, unlink_segment
+from macfix.darwin.segments.label import (
     UNLABELLED,
     length_with_label,
     read_label,
@@ -45,8 +44,14 @@ from macfix.darwin.segment_label import (
     write_label,
     write_note,
 )
-from macfix.darwin.segment_names import is_shortened, kernel_name
-from macfix.darwin.segments import probe
+from macfix.darwin.segments.names import is_shortened, kernel_name
+
+MAX_SIZE = 1 << 44
+"""Bytes that a segment may have: 16 TiB, ten times the memory of the largest Mac ever made.
+
+XNU would try: it cuts a segment into entries of 4 GiB (`ANON_MAX_SIZE`, `pshm_truncate`), so that
+an absurd size exhausts the kernel before it is refused.
+"""
 
 ATTACH_PATIENCE = 0.5
 """Seconds that attaching waits for a creator who has not sized the segment yet."""
@@ -57,7 +62,7 @@ _MMAP_OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13
 
 
 class SegmentNameCollisionError(FileExistsError):
-    """Two keys have one kernel name. Not to be expected in anybody's life, but never silent."""
+    """Two keys have one kernel name. It is not to be expected, but never silent."""
 
 
 class SegmentNotReadyError(OSError):
@@ -72,7 +77,8 @@ class SharedMemory(shared_memory.SharedMemory):
     the size of a segment of up to 8 bytes that does not tell it; and `track`, on every version of
     Python, whether the standard library's resource tracker is told.
 
-    Raises `InvalidKeyError` for a key that no system takes, `ValueError` for a size of 0 or less;
+    Raises `InvalidKeyError` for a key that no system takes, `ValueError` for a size of 0 or less,
+    `OSError` (`ENOMEM`) for one above `MAX_SIZE`, without asking the kernel;
     `FileExistsError` (with `create`) and `FileNotFoundError` (without) as ever;
     `SegmentNameCollisionError` for a key whose kernel name another key has;
     `SegmentNotReadyError` when its creator does not go on; `PermissionError` for somebody else's
@@ -89,7 +95,6 @@ class SharedMemory(shared_memory.SharedMemory):
     ) -> None:
         self._key = ""
         self._word: memoryview | None = None
-        self._used = False  # whether the journal says that this process has it mapped
         self._lent = False
         self._size = 0
         self.on_missing: Callable[[str], object] | None = None
@@ -163,10 +168,6 @@ class SharedMemory(shared_memory.SharedMemory):
             if not self._lent:
                 raise
             self._mmap = None
-        used, self._used = self._used, False
-        kept = journal.current()
-        if used and kept is not None:
-            kept.left(self._name)
 
     def unlink(self) -> None:
         """Have the segment destroyed once nobody has it mapped any more.
@@ -185,9 +186,12 @@ class SharedMemory(shared_memory.SharedMemory):
             resource_tracker.unregister(self._name, "shared_memory")
 
     def __del__(self) -> None:
-        # at the interpreter's end anything may be gone already; half-made objects have no _word
-        with contextlib.suppress(OSError, AttributeError, TypeError):
+        # At the interpreter's end anything may be gone already, contextlib too, and half-made
+        # objects lack attributes. There is nobody to be told.
+        try:  # noqa: SIM105
             self.close()
+        except Exception:
+            pass
 
     def _create(self, name: str | None, size: int) -> None:
         while True:
@@ -204,46 +208,41 @@ class SharedMemory(shared_memory.SharedMemory):
 
     def _create_as(self, key: str, size: int) -> None:
         self._key, self._name = key, kernel_name(key)
-        kept = journal.of_this_process()
         mark = secrets.token_hex(8)
-        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
-        descriptor = kept.create(self._name, key, size, mark, lambda: _open(key, self._name, flags))
-        self._used = True
-        try:
-            _set_length(descriptor, key, size)
-            self._map(descriptor, key, size)
-            with memoryview(self._mapping()) as whole:
-                write_label(whole, size, key, mark)
-        except BaseException:
-            # the kernel's own call: there is a segment of this name, and it is this one
-            with contextlib.suppress(OSError):
-                unlink_segment(self._name)
-            kept.gone(self._name)
-            self.close()
-            raise
-        finally:
-            os.close(descriptor)
+        with registry.creation(self._name, key, size, mark) as known:
+            descriptor = _open(key, self._name, os.O_CREAT | os.O_EXCL | os.O_RDWR, known)
+            try:
+                _set_length(descriptor, key, size)
+                self._map(descriptor, key, size)
+                with memoryview(self._mapping()) as whole:
+                    write_label(whole, size, key, mark)
+            except BaseException:
+                # the kernel's own call: there is a segment of this name, and it is this one
+                with contextlib.suppress(OSError):
+                    unlink_segment(self._name)
+                self.close()
+                raise
+            finally:
+                os.close(descriptor)
 
     def _attach(self, key: str, hint: int) -> None:
         self._key, self._name = key, kernel_name(key)
-        kept = journal.of_this_process()
+        known = registry.attach(self._name)
         deadline = time.monotonic() + ATTACH_PATIENCE
         pause = 0.0002
         while True:
-            descriptor = kept.attach(self._name, key, lambda: _open(key, self._name, os.O_RDWR))
-            self._used = True
+            descriptor = _open(key, self._name, os.O_RDWR, known)
             try:
                 length = os.fstat(descriptor).st_size
                 if length:
                     self._map(descriptor, key, length)
-                    self._take_size(hint)
+                    self._take_size(hint, known)
                     return
             except BaseException:
                 self.close()
                 raise
             finally:
                 os.close(descriptor)
-            self.close()
             if time.monotonic() > deadline:
                 raise _not_ready(key, self._name)
             time.sleep(pause)
@@ -257,7 +256,7 @@ class SharedMemory(shared_memory.SharedMemory):
             raise _clear(error, key, f"cannot map {size} bytes of it") from error
         self._set_size(size)
 
-    def _take_size(self, hint: int) -> None:
+    def _take_size(self, hint: int, known: list[Record]) -> None:
         """Make the segment as long as its creator asked for, as far as anybody knows that."""
         with memoryview(self._mapping()) as whole:  # an error must not hold the memory
             length, label = len(whole), read_label(whole)
@@ -269,10 +268,9 @@ class SharedMemory(shared_memory.SharedMemory):
         if hint and not is_shortened(self._key):
             self._set_size(hint)  # its name is its own: there is nothing to be looked up
             return
-        claim = recorded_claim(self._name)
-        if claim is not None:
-            self._check_key(claim.key == self._key, claim.key)
-            hint = claim.size if claim.size <= length else hint
+        for record in known[:1]:
+            self._check_key(record.key == self._key, record.key)
+            hint = record.size if record.size <= length else hint
         self._set_size(hint or length)
 
     def _check_key(self, same: bool, other: str) -> None:
@@ -307,24 +305,17 @@ def shm_unlink(name: str) -> None:
     Takes a key with or without a slash before it, as Linux does.
 
     Raises `InvalidKeyError`; `FileNotFoundError` when there is none, which also counts as a race
-    (`races`); `PermissionError` when it is somebody else's.
+    (`registry.observers`); `PermissionError` when it is another user's.
     """
     key = name[1:] if isinstance(name, str) and name.startswith("/") else name
-    kernels = kernel_name(key)
-    kept = journal.current()
     try:
-        unlink_segment(kernels)
+        registry.unlink(kernel_name(key), key)
     except FileNotFoundError as error:
-        if kept is not None:
-            kept.gone(kernels)
-        note_race(key)
         raise FileNotFoundError(
             error.errno, "there is no shared memory segment with this key", key
         ) from None
     except OSError as error:
         raise _clear(error, key, "cannot unlink it") from error
-    if kept is not None:
-        kept.gone(kernels)
 
 
 @contextlib.contextmanager
@@ -352,11 +343,11 @@ def undone_on_error() -> Iterator[None]:
 _created: ContextVar[list[SharedMemory] | None] = ContextVar("_created", default=None)
 
 
-def _open(key: str, name: str, flags: int) -> int:
+def _open(key: str, name: str, flags: int, known: list[Record]) -> int:
     try:
         return open_segment(name, flags)
     except FileExistsError as error:
-        other = _other_key(key, name)
+        other = _other_key(key, name, known)
         if other is not None:
             raise _collision(key, other, name) from None
         raise FileExistsError(
@@ -370,11 +361,10 @@ def _open(key: str, name: str, flags: int) -> int:
         raise _clear(error, key, "cannot open it") from error
 
 
-def _other_key(key: str, name: str) -> str | None:
-    """Return which key but `key` the segment `name` has: as its creator wrote down, or labelled."""
-    claim = recorded_claim(name)
-    if claim is not None:
-        return None if claim.key == key else claim.key
+def _other_key(key: str, name: str, known: list[Record]) -> str | None:
+    """Return which key but `key` the segment `name` has: as it is on record, or labelled."""
+    if known:
+        return None if known[0].key == key else known[0].key
     with contextlib.suppress(OSError):
         found = probe(name) if is_shortened(key) else None
         if found is not None and found.label is not None and not found.label.is_of(key):
@@ -402,6 +392,10 @@ def _checked_size(name: str | None, size: SupportsIndex) -> int:
             f"the shared memory segment{key} cannot have a size of {number} bytes: "
             f"'size' must be a positive number different from zero"
         )
+    if number > MAX_SIZE:
+        raise _clear(
+            OSError(errno.ENOMEM, ""), name or "", f"cannot have {number} bytes (most: {MAX_SIZE})"
+        )
     return number
 
 
@@ -425,8 +419,10 @@ def _clear(error: Exception, key: str, what: str) -> OSError:
 
 _HINTS = {
     errno.EMFILE: "; raise the limit of open files: ulimit -n 10240",
+    # pshm_access() in bsd/kern/posix_shm.c; EPERM is never its answer, but that of the policies
+    # that mac_posixshm_check_open() and its like ask, on macOS the sandbox
     errno.EACCES: "; it belongs to another user",
-    errno.EPERM: "; it belongs to another user",
+    errno.EPERM: "; a sandbox forbids it to this program",
 }
 
 

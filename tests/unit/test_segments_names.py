@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from macfix.darwin import segment_names
-from macfix.darwin.segment_names import (
+from macfix.darwin.segments import names as segment_names
+from macfix.darwin.segments.names import (
     KERNEL_NAME_LIMIT,
     InvalidKeyError,
     is_shortened,
@@ -136,7 +136,7 @@ def test_piker_like_keys_never_meet() -> None:
 
 def test_another_process_with_another_hash_seed_finds_the_same_names() -> None:
     program = (
-        "import sys; from macfix.darwin.segment_names import kernel_name\n"
+        "import sys; from macfix.darwin.segments.names import kernel_name\n"
         "print(*map(kernel_name, sys.argv[1:]), sep='\\n')"
     )
     for seed in ("0", "4711"):

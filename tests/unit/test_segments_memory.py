@@ -1,4 +1,4 @@
-"""`macfix.darwin.shared_memory` behaves on XNU as the standard library's does on Linux."""
+"""`macfix.darwin.segments.shared_memory` behaves on XNU as the standard library's does on Linux."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from multiprocessing import shared_memory as stock
 
 import pytest
 
-from macfix.darwin import journal, segment_names, shared_memory
-from macfix.darwin.kernel_shm import open_segment, unlink_segment
-from macfix.darwin.segment_label import ROOM, UNLABELLED, read_label
-from macfix.darwin.segment_names import InvalidKeyError, kernel_name
-from macfix.darwin.segments import probe
-from macfix.darwin.shared_memory import (
+from macfix.darwin.segments import names as segment_names
+from macfix.darwin.segments import place, registry, shared_memory
+from macfix.darwin.segments.kernel import open_segment, probe, unlink_segment
+from macfix.darwin.segments.label import ROOM, UNLABELLED, read_label
+from macfix.darwin.segments.names import InvalidKeyError, kernel_name
+from macfix.darwin.segments.shared_memory import (
     SegmentNameCollisionError,
     SegmentNotReadyError,
     ShareableList,
@@ -28,7 +28,7 @@ from macfix.darwin.shared_memory import (
     undone_on_error,
 )
 from tests.support.sandbox import Sandbox
-from tests.support.segment_owners import segment_owners
+from tests.support.segment_owners import fresh_registry, segment_owners
 from tests.support.simulated import Simulated
 
 WORLDS = ("linux", "names=30,page=16384", "names=31,page=4096", "names=30,page=4096")
@@ -37,13 +37,10 @@ LONG = "piker.brokerd[0201211b-72d6-42].xsimusdt.simx.hist"
 
 
 @pytest.fixture(autouse=True)
-def own_journal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep the journal of this process where this test's home is."""
-    monkeypatch.setattr(journal, "_current", None)
-    yield
-    opened = journal.current()
-    if opened is not None:
-        opened.end()
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the registry of this process where this test's home is."""
+    with fresh_registry(monkeypatch):
+        yield
 
 
 @pytest.fixture
@@ -82,7 +79,7 @@ def open_files() -> set[str]:
 # -- what is the same everywhere -------------------------------------------------------------------
 
 ANY_SIZE = f"""
-from macfix.darwin.shared_memory import SharedMemory
+from macfix.darwin.segments.shared_memory import SharedMemory
 import os
 tag = os.getpid()
 seen = {{}}
@@ -108,7 +105,7 @@ def test_size_and_buf_are_what_was_asked_for(world: str, run: Simulated) -> None
 
 
 ANOTHER_PROCESS = f"""
-from macfix.darwin.shared_memory import SharedMemory, ShareableList, shm_unlink
+from macfix.darwin.segments.shared_memory import SharedMemory, ShareableList, shm_unlink
 import os
 tag = str(os.getpid())
 keys = [tag, *(tag.ljust(size, "x") for size in (29, 30, 31, 240)), "{LONG}" + tag,
@@ -157,8 +154,8 @@ def test_another_process_finds_every_key_and_unlinks_it(world: str, run: Simulat
 
 
 UNPATCHED = """
-from macfix.darwin.segment_names import kernel_name
-from macfix.darwin.shared_memory import SharedMemory
+from macfix.darwin.segments.names import kernel_name
+from macfix.darwin.segments.shared_memory import SharedMemory
 from multiprocessing import shared_memory as stock, resource_tracker
 import os, sys
 resource_tracker.register = resource_tracker.unregister = lambda *_: None
@@ -199,15 +196,15 @@ def test_data_starts_where_it_always_did(key: str) -> None:
     made.unlink()
 
 
-WITHOUT_A_JOURNAL = f"""
+WITHOUT_A_REGISTRY = f"""
 import os
 os.environ["MACFIX_SHM_JOURNAL"] = "off"
 {ANY_SIZE.replace(repr(SIZES), repr(tuple(s for s in SIZES if s > UNLABELLED)))}
 """
 
 
-def test_sizes_are_known_without_a_journal(world: str, run: Simulated) -> None:
-    seen = told_in(world, run, WITHOUT_A_JOURNAL)["seen"]
+def test_sizes_are_known_without_a_registry(world: str, run: Simulated) -> None:
+    seen = told_in(world, run, WITHOUT_A_REGISTRY)["seen"]
     assert isinstance(seen, dict)
     for name, (_, *sizes, _, _) in seen.items():
         assert len(set(sizes)) == 1 and name.endswith(f".{sizes[0]}"), name
@@ -271,9 +268,8 @@ def test_a_segment_takes_one_file_at_most_and_gives_it_back(key: str) -> None:
     now = open_files()
     made.close()
     made.unlink()
-    journal_and_gate = 2
     most = 0 if hasattr(mmap.mmap, "trackfd") else 1
-    assert len(now - before) <= most + 1 + journal_and_gate
+    assert len(now - before) <= most
     again = [SharedMemory(create=True, size=10, track=False) for _ in range(10)]
     held = len(open_files() - now)
     for segment in again:
@@ -359,12 +355,12 @@ def test_two_keys_that_meet_in_one_name_are_refused_and_named(key: str, size: in
 
 
 @pytest.mark.usefixtures("one_name")
-def test_keys_that_meet_are_named_without_a_journal_too(
+def test_keys_that_meet_are_named_without_a_registry_too(
     key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(journal.JOURNAL_VARIABLE, "off")
+    monkeypatch.setenv(place.JOURNAL_VARIABLE, "off")
     one, other = key + "-one", key + "-other"
-    digits = "setattr(__import__('sys').modules['macfix.darwin.segment_names'], '_digits', {})"
+    digits = "setattr(__import__('sys').modules['macfix.darwin.segments.names'], '_digits', {})"
     with segment_owners() as owner:
         owner().do(f"[{digits.format('lambda key: 13 * chr(97)')}, create({one!r})] and None")
         for create in (True, False):
@@ -486,7 +482,7 @@ def test_too_large_a_size_is_refused_and_leaves_nothing(key: str, size: int) -> 
         SharedMemory(key, create=True, size=size, track=False)
     assert caught.value.filename == key
     assert probe(kernel_name(key)) is None
-    assert len(open_files() - before) <= 2  # the journal, if this was the first segment
+    assert open_files() == before
 
 
 def test_no_memory_to_map_leaves_nothing(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -515,7 +511,7 @@ def test_somebody_elses_segment_is_refused(key: str, monkeypatch: pytest.MonkeyP
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(shared_memory, "open_segment", denied)
-    monkeypatch.setattr(shared_memory, "unlink_segment", denied)
+    monkeypatch.setattr(registry, "unlink_segment", denied)
     with pytest.raises(PermissionError, match=f"another user.*{key}"):
         SharedMemory(key)
     with pytest.raises(PermissionError, match=f"another user.*{key}"):

@@ -1,7 +1,7 @@
 """A folder for sockets that only its owner can enter, with a short name.
 
 macOS has no `XDG_RUNTIME_DIR`, and the user's own temporary folder is about 50 bytes long, half
-of what the path of a Unix socket may have. So the folder is `/tmp/<appname>-<uid>`. Everybody can
+of what the path of a Unix socket may have. So the folder is `/tmp/<appname>-<uid>`. Every user can
 create files in `/tmp`, which is why the folder is looked at before it is used: whoever made it
 first under this name might not be its owner.
 

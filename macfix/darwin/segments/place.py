@@ -1,0 +1,117 @@
+"""Where the registry's file lies, and that it is this user's own.
+
+There is one for each user, boot and version of its schema: no segment outlives a boot, and files of
+earlier ones are removed when a new one is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import sys
+
+from macfix._files import is_private, make_private, owner_is_somebody_else
+from macfix.darwin.sysctl import boot_id
+
+JOURNAL_VARIABLE = "MACFIX_SHM_JOURNAL"
+"""Environment variable: `off` keeps no registry."""
+STATE_DIR_VARIABLE = "MACFIX_STATE_DIR"
+"""Environment variable: another folder for what macfix keeps; an absolute path."""
+TREE_VARIABLE = "MACFIX_SHM_TREE"
+"""Environment variable: the tree that a process belongs to, a colon, its registry's path."""
+OFF = frozenset({"off", "0", "no", "false"})
+VERSION = 1
+
+_SUFFIX = f".{VERSION}.sqlite3"
+# and what the versions of macfix before this registry have kept here
+_OLD_FILES = re.compile(r".*\.\d+\.(sqlite3|said)|.*\.journal$|\.new-|gate$|races(\.older)?$")
+
+_seen: set[str] = set()
+
+
+class UnavailableError(Exception):
+    """The registry cannot be used; the text says why."""
+
+
+class NotWantedError(UnavailableError):
+    """It is not used, and nothing is wrong: the user has switched it off, or it is in use."""
+
+
+class StrangeFileError(Exception):
+    """What lies in the registry's place is none, or another version's; the text says what it is."""
+
+
+def is_off(variable: str) -> bool:
+    """Say whether the environment *variable* says no."""
+    return os.environ.get(variable, "").strip().lower() in OFF
+
+
+def location() -> str:
+    """Return the path of the registry's file, which need not exist.
+
+    It is the one that this process's tree has, if the environment names one of this boot, whatever
+    HOME has become meanwhile.
+
+    Raises:
+        UnavailableError: if there can be none, with the reason.
+    """
+    if is_off(JOURNAL_VARIABLE):
+        raise NotWantedError(f"{JOURNAL_VARIABLE} switches it off")
+    if not boot_id():
+        raise UnavailableError("the kernel does not tell this boot from others")
+    named = os.environ.get(TREE_VARIABLE, "").partition(":")[2]
+    with contextlib.suppress(OSError):
+        folder, name = os.path.split(named)
+        if name == boot_id() + _SUFFIX and is_private(folder):
+            return named
+    return os.path.join(_state_folder(), "shm", boot_id() + _SUFFIX)
+
+
+def _state_folder() -> str:
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if chosen := os.environ.get(STATE_DIR_VARIABLE):
+        folder = chosen
+    elif sys.platform == "darwin":
+        folder = os.path.expanduser("~/Library/Application Support/macfix")
+    else:  # a relative XDG_STATE_HOME counts as none, as its standard says
+        local = base if os.path.isabs(base) else os.path.expanduser("~/.local/state")
+        folder = os.path.join(local, "macfix")
+    if not os.path.isabs(folder):
+        raise UnavailableError(f"{folder} is not an absolute path; set {STATE_DIR_VARIABLE} to one")
+    return folder
+
+
+def prepare(path: str) -> None:
+    """Create the file *path* where it is missing, for this user alone.
+
+    Raises:
+        UnavailableError: if that is impossible.
+        StrangeFileError: if something else lies there.
+    """
+    folder = os.path.dirname(path)
+    try:
+        if path not in _seen:
+            if os.geteuid() == 0 and owner_is_somebody_else(folder):
+                raise UnavailableError(f"root leaves nothing in another user's {folder}")
+            make_private(folder)
+            _seen.add(path)
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            make_private(folder)
+            _remove_old_files(folder)
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+            found = os.lstat(path)
+    except OSError as error:
+        raise UnavailableError(str(error)) from error
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        raise StrangeFileError("it is no file of this user's")
+
+
+def _remove_old_files(folder: str) -> None:
+    for name in os.listdir(folder):
+        if not name.startswith(boot_id()) and _OLD_FILES.match(name):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, name))

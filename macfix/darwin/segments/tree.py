@@ -1,0 +1,160 @@
+"""Which tree of processes this one belongs to.
+
+A process belongs to its tree from birth, by a variable in its environment that names the tree and
+the registry's file. Each process that uses shared memory is on record, and with each transaction of
+its own again, so that a registration that failed is repeated. A tree whose founding is not on
+record is one whose processes nobody knows: what it holds is never freed by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from macfix.darwin.segments import database, place, reaping
+from macfix.darwin.segments.database import log, report, transaction
+from macfix.darwin.segments.place import UnavailableError
+from macfix.darwin.segments.processes import this_process
+
+VARIABLE = place.TREE_VARIABLE
+REAP_VARIABLE = "MACFIX_SHM_REAP"
+"""Environment variable: `off` leaves what is leaked until `macfix shm reap`."""
+
+_PROGRAM_SHOWN = 200  # characters
+
+
+@dataclass
+class Member:
+    """This process as a member of its tree, whose registry is the file *path*."""
+
+    tree: str
+    path: str
+    is_founder: bool
+    is_founded: bool = False
+
+    def sign(self, db: sqlite3.Connection) -> None:
+        """Have this process on record, and its tree, which is founded once in its life."""
+        if not self.is_founded:
+            if not self.is_founder and not database.is_founded(db, self.tree):
+                self.tree, self.is_founder = secrets.token_hex(8), True  # that one is over
+            if self.is_founder:
+                database.found(db, self.tree)
+        database.sign(db, self.tree, this_process(), program(), time.time())
+        while made:
+            database.complete(db, *made.pop())
+
+    def publish(self) -> None:
+        """Let children know."""
+        os.environ[VARIABLE] = f"{self.tree}:{self.path}"
+
+
+made: list[tuple[str, str]] = []
+"""Names and marks of segments that are complete, as the next transaction is to say."""
+
+_own: Member | None = None
+
+
+def join() -> Callable[[], None] | None:
+    """Make this process a member of its tree; if it has none, found one, which children inherit.
+
+    The first of a tree to do so frees what is leaked. Never raises an `Exception`: where the
+    registry cannot be used, that is said once.
+
+    Returns:
+        What undoes the change of the environment, if there was one.
+    """
+    before = os.environ.get(VARIABLE)
+    is_first = False
+    with signed() as own:
+        is_first = own is not None and database.is_first_to_reap(*own)
+    if is_first and _own is not None and not place.is_off(REAP_VARIABLE):
+        try:
+            reaping.sort_out(_own.path, free=True)
+        except (UnavailableError, OSError) as error:
+            log.info("leaked shared memory was not freed: %s", error)
+    return None if os.environ.get(VARIABLE) == before else lambda: _leave(before)
+
+
+def variables() -> dict[str, str]:
+    """Return what makes a program a member of a tree from birth, to be put into its environment.
+
+    If there is no tree, one is founded for this very process, which is about to `exec` the program.
+    Never raises an `Exception`; returns nothing where the registry cannot be used.
+    """
+    try:
+        own = _own or _member()
+        with transaction(own.path, own.sign):
+            pass
+    except (UnavailableError, OSError) as error:
+        report(error)
+        return {}
+    return {VARIABLE: f"{own.tree}:{own.path}"}
+
+
+@contextlib.contextmanager
+def signed() -> Iterator[tuple[sqlite3.Connection, str] | None]:
+    """A transaction of this process, and its tree; None where the registry cannot be used.
+
+    That, and what fails of it inside, is said once and not raised.
+    """
+    try:
+        with contextlib.ExitStack() as stack:
+            own = _enter(stack)
+            yield own
+        if own is not None and _own is not None:
+            _own.is_founded = True
+    except UnavailableError as error:
+        report(error)
+
+
+def program() -> str:
+    """Return the command line of this process, shortened."""
+    words = getattr(sys, "argv", None) or [sys.executable or "?"]
+    text = " ".join(map(str, words)).encode(errors="replace").decode()
+    return text if len(text) <= _PROGRAM_SHOWN else text[: _PROGRAM_SHOWN - 1] + "…"
+
+
+def _enter(stack: contextlib.ExitStack) -> tuple[sqlite3.Connection, str] | None:
+    global _own
+    try:
+        _own = _own or _member()
+        _own.publish()  # also if it fails: its children are of one tree
+        db = stack.enter_context(transaction(_own.path, _own.sign))
+        _own.publish()
+        return db, _own.tree
+    except (UnavailableError, OSError) as error:
+        report(error)
+        return None
+
+
+def _member() -> Member:
+    path = place.location()
+    tree, _, its_path = os.environ.get(VARIABLE, "").partition(":")
+    if tree and its_path == path:
+        return Member(tree, path, is_founder=False)
+    return Member(secrets.token_hex(8), path, is_founder=True)
+
+
+def _leave(before: str | None) -> None:
+    global _own
+    _own = None
+    if before is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = before
+
+
+def _after_fork() -> None:
+    made.clear()
+    if _own is not None:
+        with contextlib.suppress(Exception), signed():
+            pass
+
+
+os.register_at_fork(after_in_child=_after_fork)
