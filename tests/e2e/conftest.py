@@ -9,30 +9,39 @@ import pytest
 
 from tests.support import environments
 from tests.support.environments import Environment
+from tests.support.once import made_once
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(run_folder: Path) -> Path:
     try:
-        return environments.build_wheel(tmp_path_factory.mktemp("wheel"))
+        folder = made_once(run_folder / "wheel", environments.build_wheel)
     except environments.CannotBuildError as error:
         pytest.skip(f"the wheel cannot be built here: {str(error).splitlines()[-1]}")
+    return next(folder.glob("*.whl"))
 
 
 @pytest.fixture(scope="session")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def installed(wheel: Path, run_folder: Path) -> Environment:
     """An environment that pip has put macfix's wheel into; to be copied from."""
-    made = Environment.make(tmp_path_factory.mktemp("installed") / "env")
-    made.install(wheel)
-    return made
+
+    def make(folder: Path) -> None:
+        Environment.make(folder).install(wheel)
+
+    return Environment(made_once(run_folder / "installed", make))
 
 
 @pytest.fixture(scope="module")
-def enabled(installed: Environment, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment with macfix's wheel in which `macfix enable` was run."""
-    environment = _like(installed, tmp_path_factory.mktemp("enabled") / "env")
-    assert "is now enabled" in environment.run("-m", "macfix", "enable")
-    return environment
+def enabled(
+    installed: Environment, run_folder: Path, request: pytest.FixtureRequest
+) -> Environment:
+    """An environment with macfix's wheel in which `macfix enable` was run; one for each module."""
+
+    def make(folder: Path) -> None:
+        environment = _like(installed, folder)
+        assert "is now enabled" in environment.run("-m", "macfix", "enable")
+
+    return Environment(made_once(run_folder / f"enabled-{request.module.__name__}", make))
 
 
 @pytest.fixture

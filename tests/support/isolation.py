@@ -1,10 +1,11 @@
-"""A view of the file system in which actors meet nobody else's.
+"""A view of the machine in which actors meet nobody else's.
 
-On a Mac, tractor's sockets lie in /tmp/tractor-<uid>, whatever the environment says, and some of
-tractor's own tests use one fixed name there. Two test runs at the same time would find each other.
-Where Linux lets us, each program therefore gets a mount namespace in which that folder is a private
-one. Where it does not, programs share the folder, as on a Mac; that works as long as there is only
-one of them.
+On a Mac, tractor's sockets lie in /tmp/tractor-<uid>, whatever the environment says; actors over
+TCP meet at one port unless they are told another, piker's always; and some of tractor's own tests
+use one fixed name. Two test runs at the same time, or a test and the user's own piker, would find
+each other. Where Linux lets us, each program therefore gets namespaces in which that folder is a
+private one and the loopback network is its own. Where it does not, programs share both, as on a
+Mac; that works as long as there is only one of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+LOOPBACK_UP = """
+import fcntl, socket, struct
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+with socket.socket() as anything:
+    fcntl.ioctl(anything, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP))
+"""
+
 BIND_THEN_RUN = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+BIND_AND_BRING_UP_THEN_RUN = (
+    'mount --bind "$1" "$2" && "$3" -ISc "$4" && shift 4 && exec "$@"'  # a new lo is down
+)
 
 
 def meeting_place() -> Path:
@@ -26,18 +37,22 @@ def meeting_place() -> Path:
     return Path("/tmp", f"tractor-{os.getuid()}")
 
 
-def isolated(command: Sequence[str | Path], private: Path) -> list[str | Path]:
+def isolated(
+    command: Sequence[str | Path], private: Path, *, network: bool = True
+) -> list[str | Path]:
     """Return `command` so that it finds `private` at the meeting place, if that is possible here.
 
-    The process keeps its pid: every step replaces the one before.
+    It has a loopback network of its own, unless `network` is False: for a program that is to reach
+    a port of another one. The process keeps its pid: every step replaces the one before.
     """
-    if not _possible():
+    if not possible():
         return list(command)
-    return [*_words(private), *command]
+    return [*_words(private, network), *command]
 
 
 @functools.cache
-def _possible() -> bool:
+def possible() -> bool:
+    """Whether this machine lets programs have such a view."""
     if sys.platform != "linux" or not shutil.which("unshare") or not shutil.which("mount"):
         return False
     meeting_place().mkdir(mode=0o700, exist_ok=True)
@@ -45,7 +60,7 @@ def _possible() -> bool:
         Path(private, "seen").touch()
         try:
             subprocess.run(
-                [*_words(Path(private)), "test", "-e", str(meeting_place() / "seen")],
+                [*_words(Path(private), True), "test", "-e", str(meeting_place() / "seen")],
                 check=True,
                 capture_output=True,
                 timeout=30,
@@ -55,8 +70,11 @@ def _possible() -> bool:
     return True
 
 
-def _words(private: Path) -> list[str]:
+def _words(private: Path, network: bool) -> list[str]:
     # A user namespace is what allows the rest to those who are not root; it keeps their ids.
-    user = [] if os.geteuid() == 0 else ["--user", "--map-current-user"]
+    user = [] if os.geteuid() == 0 else ["--user", "--map-current-user", "--keep-caps"]
     places = [str(private), str(meeting_place())]
-    return ["unshare", *user, "--mount", "--", "sh", "-c", BIND_THEN_RUN, "sh", *places]
+    if not network:
+        return ["unshare", *user, "--mount", "--", "sh", "-c", BIND_THEN_RUN, "sh", *places]
+    script = [BIND_AND_BRING_UP_THEN_RUN, "sh", *places, sys.executable, LOOPBACK_UP]
+    return ["unshare", *user, "--mount", "--net", "--", "sh", "-c", *script]

@@ -26,12 +26,14 @@ class Launcher:
         sandbox: where the program's home, cache and temporary files are.
         macfix_folder: a folder that holds the package macfix and nothing else.
         path: folders on PYTHONPATH in every run, an upstream checkout for instance.
+        network: whether each program has a network of its own, where that is possible.
     """
 
     python: Path
     sandbox: Sandbox
     macfix_folder: Path
     path: tuple[Path, ...] = field(default=())
+    network: bool = True
 
     def with_path(self, *folders: Path) -> Launcher:
         """Return the same launcher with more folders at the end of its path."""
@@ -65,7 +67,7 @@ class Launcher:
         before = runtime_sockets.present(self.sandbox)
         try:
             return processes.run(
-                isolated([self.python, *arguments], self.sandbox.meeting),
+                isolated([self.python, *arguments], self.sandbox.meeting, network=self.network),
                 env=self.environment(world, more),
                 cwd=cwd or self.sandbox.home,
                 timeout=timeout,
@@ -73,5 +75,5 @@ class Launcher:
             )
         finally:
             if world == BARE_MAC:
-                runtime_sockets.remove(runtime_sockets.abandoned(before, self.sandbox))
+                runtime_sockets.remove(runtime_sockets.present(self.sandbox) - before)
                 shutil.rmtree(self.sandbox.segments, ignore_errors=True)

@@ -1,4 +1,8 @@
-"""What a test left behind: processes, sockets, shared memory segments."""
+"""What a test left behind: processes, sockets, shared memory segments of its own.
+
+Its own are its children, the processes that carry its sandbox in their environment, and what lies
+in the sandbox. What else runs on the machine, another tractor for instance, is no test's business.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +54,7 @@ def _processes(before: Snapshot, sandbox: Sandbox) -> list[str]:
 
 
 def _sockets(before: Snapshot, sandbox: Sandbox) -> list[str]:
-    left = runtime_sockets.abandoned(before.sockets, sandbox)
+    left = sorted(runtime_sockets.present(sandbox) - before.sockets)
     runtime_sockets.remove(left)
     return [f"socket {path}" for path in left]
 

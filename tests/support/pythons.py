@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import hashlib
 import json
@@ -11,12 +10,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from tests.support.once import locked
 from tests.support.surroundings import REPOSITORY, STARTED_WITH, user_cache
 
 
@@ -139,7 +138,7 @@ def _build_and_keep(recipe: Recipe) -> Path:
     _, base = _base(recipe)
     folder = _folder(base, recipe)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         python, marker = _python(folder), _marker(folder)
         if marker.exists() and shortcoming(python, recipe) is None:
             return python  # somebody else has built it while we waited
@@ -250,11 +249,3 @@ def _plain(env: Mapping[str, str]) -> dict[str, str]:
         for name, value in env.items()
         if not name.startswith(("PYTHON", "MACFIX")) and name not in dropped
     }
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold `path` as a lock between processes; it is freed even when the holder is killed."""
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

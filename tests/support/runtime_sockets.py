@@ -1,50 +1,33 @@
-"""Socket files of actors: in a sandbox, and in the folder that all of a Mac user's actors share.
+"""Socket files of a test's own actors.
 
-In a sandbox every socket is the test's own. In the shared folder only one whose process is dead may
-be called left behind: the names end with `@<pid>.sock`.
+They lie in the test's sandbox. Only where programs could not be given a view of their own (see
+`isolation`), on a Mac for instance, are they in the folder that all of a user's actors share: there
+a test looks only for the sockets of processes that it knows to be its own, and blames nobody else.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from tests.support.isolation import meeting_place
+from tests.support import isolation
 from tests.support.sandbox import Sandbox, sockets_below
-
-OWNER = re.compile(r"@(\d+)\.sock$")
 
 
 def present(sandbox: Sandbox) -> frozenset[Path]:
-    """Return all socket files, in the sandbox and in the shared folder."""
-    return frozenset([*sockets_below(sandbox.root), *sockets_below(meeting_place())])
+    """Return all socket files in the sandbox."""
+    return frozenset(sockets_below(sandbox.root))
 
 
-def abandoned(before: frozenset[Path], sandbox: Sandbox) -> list[Path]:
-    """Return the sockets that are new since `before` and that no living process owns, sorted."""
-    return sorted(
-        path
-        for path in present(sandbox) - before
-        if sandbox.root in path.parents or not _owner_lives(path)
-    )
+def of(pids: Collection[int], sandbox: Sandbox) -> list[Path]:
+    """Return the sockets of actors with these `pids`, which the test has started, sorted."""
+    ends = tuple(f"@{pid}.sock" for pid in pids)
+    places = [sandbox.root] if isolation.possible() else [sandbox.root, isolation.meeting_place()]
+    found = (path for place in places for path in sockets_below(place))
+    return sorted(path for path in found if path.name.endswith(ends))
 
 
 def remove(paths: Iterable[Path]) -> None:
     """Delete the given sockets; one that is gone already is no error."""
     for path in paths:
         path.unlink(missing_ok=True)
-
-
-def _owner_lives(path: Path) -> bool:
-    named = OWNER.search(path.name)
-    if named is None:
-        return True  # not an actor's: not ours to judge
-    try:
-        os.kill(int(named.group(1)), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

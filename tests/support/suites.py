@@ -96,8 +96,7 @@ class Suite:
                 break
             without = [word for test in hung for word in ("--leave-out", test)]
             runs.append(self._run(world, [*chosen, *without]))
-        sandbox = self.launcher.sandbox
-        runtime_sockets.remove(runtime_sockets.abandoned(before, sandbox))
+        runtime_sockets.remove(runtime_sockets.present(self.launcher.sandbox) - before)
         return Outcomes(
             {test: outcome for run in runs for test, outcome in run.of.items()},
             {test: why for run in runs for test, why in run.why.items()},

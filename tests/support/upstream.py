@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from pathlib import Path
 
+from tests.support.once import made_once
 from tests.support.surroundings import STARTED_WITH, user_cache
 
 HOME_OF = {
@@ -60,23 +60,15 @@ def checkout(name: str) -> Path:
 def take(name: str, commit: str, into: Path) -> Path:
     """Write the files of `commit` of upstream `name` to a folder below `into` and return it.
 
-    The checkout itself is only read. The folder appears complete or not at all, so that several
-    test runs can share `into`. Raises UpstreamMissingError if checkout or commit is missing.
+    The checkout itself is only read, and each commit is taken out once, however many processes
+    share `into`. Raises UpstreamMissingError if checkout or commit is missing.
     """
-    target = into / f"{name}-{commit}"
-    if target.exists():
-        return target
-    archive = _git(name, "archive", "--format=tar", commit)
-    with tempfile.TemporaryDirectory(dir=into, prefix=".taking-") as scratch:
-        files = Path(scratch, "files")
-        files.mkdir()
-        subprocess.run(["tar", "-x", "-f", "-", "-C", str(files)], input=archive, check=True)
-        try:
-            files.rename(target)
-        except OSError:
-            if not target.exists():  # otherwise another run was faster
-                raise
-    return target
+
+    def unpack(folder: Path) -> None:
+        archive = _git(name, "archive", "--format=tar", commit)
+        subprocess.run(["tar", "-x", "-f", "-", "-C", str(folder)], input=archive, check=True)
+
+    return made_once(into / f"{name}-{commit}", unpack)
 
 
 def merges_since(first: str, name: str = "tractor", last: str | None = None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.support import pythons, upstream
-from tests.support.processes import TookTooLongError, related, run
+from tests.support.isolation import meeting_place
+from tests.support.processes import TookTooLongError, related, run, wait_until
 from tests.support.sandbox import Sandbox
 from tests.support.surroundings import REPOSITORY, STARTED_WITH
 
 LEAKY = """
 import os, socket, subprocess, sys
-from tests.conftest import sandbox
+from conftest import sandbox
 from tests.support import leaks
 
 leaks.PATIENCE = 0.3
@@ -47,23 +49,86 @@ def test_clean():
     os.unlink(os.environ["XDG_RUNTIME_DIR"] + "/gone.sock")
 """
 
+FOREIGN = """
+import os, pathlib, socket, sys, time
 
-def test_what_a_test_leaves_behind_fails_it(tmp_path: Path) -> None:
-    (tmp_path / "test_leaky.py").write_text(LEAKY)
-    done = subprocess.run(
+folder, segments, tag = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+folder.mkdir(mode=0o700, exist_ok=True)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(str(folder / f"{tag}@{os.getpid()}.sock"))
+listener.listen()
+while True:  # actors that come, and die without taking anything away
+    if (actor := os.fork()) == 0:
+        socket.socket(socket.AF_UNIX).bind(str(folder / f"{tag}@{os.getpid()}.sock"))
+        if segments.is_dir():
+            (segments / f"{tag}-{os.getpid()}").write_bytes(bytes(64))
+        time.sleep(0.1)
+        os._exit(0)
+    os.waitpid(actor, 0)
+"""
+"""Another tractor on this machine, with actors that come and go as the tests run."""
+
+INNOCENT = """
+import glob, subprocess, time
+from conftest import sandbox
+from tests.support import isolation, leaks
+
+leaks.PATIENCE = 0.3
+
+def foreign():
+    return set(glob.glob(PATTERN))
+
+def test_while_actors_of_others_come_and_die():
+    before = foreign()
+    while len(foreign() - before) < 3:
+        time.sleep(0.02)
+
+def test_a_program_in_a_world_of_its_own(sandbox):
+    seen = subprocess.check_output(isolation.isolated(["ls", "-A", PLACE], sandbox.meeting))
+    assert isolation.possible() != bool(seen)
+"""
+
+
+def run_tests(folder: Path, text: str) -> str:
+    """Run a file of tests by itself; the answer is what pytest printed."""
+    (folder / "test_inner.py").write_text(text)
+    return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rE", "--tb=short", "."],
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-    )
-    errors = re.findall(r"^ERROR test_leaky.py::(\w+)", done.stdout, re.M)
+    ).stdout
+
+
+def test_nobody_elses_processes_sockets_and_segments_are_a_tests_fault(tmp_path: Path) -> None:
+    tag, place, segments = f"foreign-{os.getpid()}", meeting_place(), Path("/dev/shm")
+    pattern = f"{tag}@*.sock"
+    try:
+        words = [sys.executable, "-c", FOREIGN, place, segments, tag]
+        with subprocess.Popen(words, start_new_session=True) as other:
+            try:
+                assert wait_until(lambda: len([*place.glob(pattern)]) > 1, 10)
+                names = f"PLACE = {str(place)!r}\nPATTERN = {str(place / pattern)!r}\n"
+                said = run_tests(tmp_path, names + INNOCENT)
+            finally:
+                os.killpg(other.pid, signal.SIGKILL)
+        assert "2 passed" in said and "error" not in said.lower(), said
+        assert len([*place.glob(pattern)]) > 4  # nor does a test remove what is not its own
+    finally:
+        for path in [*place.glob(pattern), *segments.glob(f"{tag}-*")]:
+            path.unlink()
+
+
+def test_what_a_test_leaves_behind_fails_it(tmp_path: Path) -> None:
+    stdout = run_tests(tmp_path, LEAKY)
+    errors = re.findall(r"^ERROR test_inner.py::(\w+)", stdout, re.M)
     if sys.platform != "linux":
         errors.append("test_orphan")  # macOS does not show a process's environment
-    assert set(errors) == {"test_child", "test_orphan", "test_socket", "test_segment"}, done.stdout
-    assert "5 passed" in done.stdout, done.stdout
+    assert set(errors) == {"test_child", "test_orphan", "test_socket", "test_segment"}, stdout
+    assert "5 passed" in stdout, stdout
     for left in ("time.sleep(60)", "left.sock", "segment left"):
-        assert left in done.stdout, done.stdout
+        assert left in stdout, stdout
 
 
 def test_a_test_is_in_folders_of_its_own(sandbox: Sandbox) -> None:
@@ -120,7 +185,7 @@ def test_a_commit_is_taken_once_and_leaves_the_checkout_as_it_is(
     assert (checkout / "file").read_text() == "not committed"
     (taken / "file").write_text("marked")
     assert (upstream.take("tractor", "HEAD", into) / "file").read_text() == "marked"
-    assert [path.name for path in into.iterdir()] == ["tractor-HEAD"]
+    assert [path.name for path in into.iterdir() if path.is_dir()] == ["tractor-HEAD"]
 
 
 def test_an_interpreter_that_does_not_do_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,7 @@ def launcher(
     if python is None:
         pytest.skip("no environment for piker: build one as docs/piker.md says")
     path = (upstream_at("piker", PIKER), upstream_at("tractor", PIKERS_TRACTOR), PROGRAMS)
-    return Launcher(python, sandbox, macfix_folder, path)
+    return Launcher(python, sandbox, macfix_folder, path, network=False)  # the gateway's is shared
 
 
 @pytest.fixture

@@ -116,9 +116,7 @@ def knowing_more(links: list[dict[str, str]], than: list[dict[str, str]]) -> boo
 
 def no_socket_of(report: dict[str, Any], launcher: Launcher) -> None:
     """Check that the tree took every socket of its own away."""
-    ends = tuple(f"@{pid}.sock" for pid in report["pids"])
-    left = [path for path in runtime_sockets.present(launcher.sandbox) if path.name.endswith(ends)]
-    assert left == []
+    assert runtime_sockets.of(report["pids"], launcher.sandbox) == []
 
 
 @pytest.mark.skipif(ON_A_MAC, reason="a Mac cannot be Linux")

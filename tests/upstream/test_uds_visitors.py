@@ -53,7 +53,7 @@ def sweep(sandbox: Sandbox) -> Iterator[None]:
     """Take away the sockets of actors that died, as those without a patch are expected to."""
     before = runtime_sockets.present(sandbox)
     yield
-    runtime_sockets.remove(runtime_sockets.abandoned(before, sandbox))
+    runtime_sockets.remove(runtime_sockets.present(sandbox) - before)
 
 
 def run(launcher: Launcher, name: str = "echo", word: str = "EPIPE", skip: str = "") -> Finished:

@@ -1,20 +1,26 @@
-"""Surroundings for every test: folders of its own, and nothing left behind."""
+"""What every test shares: folders of its own, nothing left behind, upstream's checkouts."""
 
 from __future__ import annotations
 
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support import leaks
+from tests.support import leaks, pythons, upstream
 from tests.support.sandbox import FORGOTTEN, Sandbox
 from tests.support.surroundings import HEAVY
 
+pytest_plugins = ["tests.support.reports"]
+
 HOURS = 4 * 3600
 """How long a full count may take, in seconds, where its test says nothing else."""
+
+LONGEST_FIRST = ("tests/upstream/", "tests/e2e/")
+"""Folders whose tests begin before all others, so that no worker ends long after the rest."""
 
 
 def pytest_configure() -> None:
@@ -24,10 +30,18 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Take the everyday time limit off full counts."""
+    """Begin with what takes long, and take the everyday time limit off full counts."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FIRST))
     for item in items if HEAVY == "full" else []:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(HOURS))
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run share; see `tests.support.once`."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +72,29 @@ def sandbox(
         own.remove()
     if left:
         pytest.fail("the test left behind:\n  " + "\n  ".join(left), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def upstream_python() -> Path:
+    """An interpreter that can run every tractor since 2025-07; the test is skipped without one."""
+    try:
+        return pythons.find_or_build()
+    except pythons.NoPythonError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def upstream_at(run_folder: Path) -> Callable[[str, str], Path]:
+    """Take a commit out of a checkout: `upstream_at("tractor", "3690e43a")` is its folder.
+
+    The test is skipped where the checkout or the commit is not on this machine.
+    """
+    into = run_folder / "upstream"
+
+    def take(name: str, commit: str) -> Path:
+        try:
+            return upstream.take(name, commit, into)
+        except upstream.UpstreamMissingError as error:
+            pytest.skip(str(error))
+
+    return take
