@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import processes
+from tests.support.isolation import isolated
 from tests.support.sandbox import Sandbox
 from tests.support.surroundings import REPOSITORY
 
@@ -42,7 +43,7 @@ PRESSES = 3
 """How often Ctrl-C is pressed, at most."""
 
 REGISTRY = ("127.0.0.1", 6116)
-"""Where every piker on a machine meets. This piker has the port in its source."""
+"""Where pikers meet on one network. This piker has the port in its source."""
 
 CONF = "[network]\npikerd = ['/ipv4/{}/tcp/{}']\n\n[ui]\nfont_name = 'Hack'\n".format(*REGISTRY)
 
@@ -94,7 +95,7 @@ class Chart:
         report, output = sandbox.temporary / "windows.json", sandbox.temporary / "output"
         with output.open("wb") as stream:
             process = subprocess.Popen(
-                list(map(str, command)),
+                list(map(str, isolated(command, sandbox.meeting))),
                 env={**env, "PIKER_SYNTH_REPORT": str(report)},
                 cwd=sandbox.home,
                 stdin=subprocess.DEVNULL,

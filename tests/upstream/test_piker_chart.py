@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import charts, processes, pythons
+from tests.support import charts, isolation, processes, pythons
 from tests.support.charts import Chart
 from tests.support.launcher import Launcher
 from tests.support.reports import Tables
@@ -90,7 +90,8 @@ class Piker:
     def finish(self, command: Sequence[str | Path]) -> processes.Finished:
         """Run `command` to its end."""
         home = self.launcher.sandbox.home
-        return processes.run(command, env=self.plain, cwd=home, timeout=TO_COME_UP)
+        words = isolation.isolated(command, self.launcher.sandbox.meeting)
+        return processes.run(words, env=self.plain, cwd=home, timeout=TO_COME_UP)
 
 
 @pytest.fixture
@@ -117,12 +118,13 @@ def piker(
 @pytest.fixture
 def show(piker: Piker) -> Iterator[Callable[..., Chart]]:
     """Start a chart; afterwards nothing of it runs any more, whatever the test found."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(charts.REGISTRY)
-        except OSError as error:
-            pytest.skip(f"another piker runs here, at {charts.REGISTRY}: {error}")
+    if not isolation.possible():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(charts.REGISTRY)
+            except OSError as error:
+                pytest.skip(f"another piker runs here, at {charts.REGISTRY}: {error}")
     started: list[Chart] = []
 
     def start(how: str, **more: str) -> Chart:

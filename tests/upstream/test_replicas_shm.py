@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from macfix.engine import Config, load_patches
-from macfix.patches import BUILTIN
 from tests.support import upstream
+from tests.support.builtin import patches_for
 from tests.upstream.test_replicas_uds import REPLICAS, Pair, functions, read
 
 MODULE = "piker.data._sharedmem"
@@ -28,8 +27,8 @@ def test_its_functions_are_upstreams_with_the_same_signatures(pair: Pair) -> Non
 
 
 def test_every_patch_says_the_same_of_both(pair: Pair) -> None:
-    patches = load_patches(Config(), BUILTIN).by_target[MODULE]
-    said = {p.name: (p.needed(pair.replica).state, p.needed(pair.real).state) for p in patches}
+    patches = patches_for(MODULE)
+    said = {p.name: (p.diagnose(pair.replica).state, p.diagnose(pair.real).state) for p in patches}
     assert said
     assert {name: real for name, (_, real) in said.items()} == {
         name: replica for name, (replica, _) in said.items()

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from macfix.engine import Config, Source, load_patches
-from macfix.patches import BUILTIN
-from tests.support import upstream
+from macfix import Source
+from tests.support import builtin, upstream
 from tests.support.surroundings import REPOSITORY
 
 REPLICAS = {
-    "2025-07": REPOSITORY / "macfix" / "demo" / "replicas",
+    "2025-07": REPOSITORY / "macfix" / "cli" / "demo" / "replicas",
     "2026-03": REPOSITORY / "tests" / "replicas" / "2026-03",
     "HEAD": REPOSITORY / "tests" / "replicas" / "HEAD",
 }
@@ -146,10 +145,10 @@ def test_its_address_has_upstreams_fields(pair: Pair) -> None:
 
 
 def test_every_patch_says_the_same_of_both(pair: Pair) -> None:
-    patches = load_patches(Config(), BUILTIN).by_target.get(pair.real.module, ())
+    patches = builtin.patches_for(pair.real.module)
     for patch in patches:
-        verdicts = patch.needed(pair.replica), patch.needed(pair.real)
-        assert verdicts[0].state == verdicts[1].state, (patch.name, verdicts)
+        diagnoses = patch.diagnose(pair.replica), patch.diagnose(pair.real)
+        assert diagnoses[0].state == diagnoses[1].state, (patch.name, diagnoses)
     assert patches or pair.real.module == "tractor._exceptions"
 
 
@@ -158,9 +157,9 @@ def test_every_target_of_the_patches_for_unix_sockets_has_a_stand_in(vintage: st
     named = {module for where, module in MODULES if where == vintage}
     sockets = {
         target
-        for target, patches in load_patches(Config(), BUILTIN).by_target.items()
-        for patch in patches
-        if patch.name.startswith(("uds-", "runtime-dir", "transport-"))
+        for patch, targets in builtin.plugins().all_patches().items()
+        for target in targets
+        if patch.plugin in ("uds", "runtime", "transport")
     }
     state = "tractor._state" if vintage == "HEAD" else "tractor.runtime._state"
     assert sockets - named == {state, "tractor.spawn._reap"}

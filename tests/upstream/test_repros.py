@@ -1,4 +1,4 @@
-"""Every built-in patch is needed somewhere, is applied where it is, and cures what it says.
+"""Every built-in patch is needed somewhere, is applied where it is, and fixes what it says.
 
 The repros of every fifth patch run every day, and of all with `MACFIX_HEAVY=full`; those of
 sockets and shared memory run every day on the replicas.
@@ -14,9 +14,7 @@ from typing import Any
 
 import pytest
 
-from macfix.engine import Config, load_patches
-from macfix.patches import BUILTIN
-from tests.support import pythons, upstream
+from tests.support import builtin, pythons, upstream
 from tests.support.launcher import Launcher
 from tests.support.processes import Finished
 from tests.support.sandbox import Sandbox
@@ -27,7 +25,7 @@ from .programs.patch_book import LACKING, RAISED
 
 BOOK = Path(__file__).parent / "programs" / "patch_book.py"
 
-PATCHES = {patch.name: patch for patch in load_patches(Config(), BUILTIN).patches()}
+PATCHES = tuple(builtin.patches())
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def needing(patch: str, vintages: list[Vintage], survey_of: SurveyOf) -> list[Vi
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("patch", list(PATCHES)[:: 1 if HEAVY == "full" else 5])
+@pytest.mark.parametrize("patch", PATCHES[:: 1 if HEAVY == "full" else 5])
 def test_repro_raises_without_its_patch_and_returns_with_it(
     patch: str, survey_of: SurveyOf, launcher_of: LauncherOf
 ) -> None:
@@ -140,13 +138,13 @@ def test_repro_raises_without_its_patch_and_returns_with_it(
     for vintage in vintages:
         launcher = launcher_of(vintage)
         bare = launcher.run(MENDED_MAC, [BOOK, "repro", patch], more={"MACFIX_SKIP": patch})
-        cured = launcher.run(MENDED_MAC, [BOOK, "repro", patch])
-        if cured.returncode == bare.returncode == LACKING:
-            pytest.skip(f"{vintage.name}: {cured.stderr.strip().splitlines()[-1]}")
+        patched = launcher.run(MENDED_MAC, [BOOK, "repro", patch])
+        if patched.returncode == bare.returncode == LACKING:
+            pytest.skip(f"{vintage.name}: {patched.stderr.strip().splitlines()[-1]}")
         if bare.returncode != RAISED:
             wrong.append(f"{vintage.name}: the repro does not show the defect: {bare}")
-        if cured.returncode != 0:
-            wrong.append(f"{vintage.name}: the repro shows the defect though cured: {cured}")
+        if patched.returncode != 0:
+            wrong.append(f"{vintage.name}: the repro shows the defect though patched: {patched}")
     assert vintages, f"no upstream known here needs {patch}"
     assert not wrong, "\n\n".join(wrong)
 
@@ -163,7 +161,7 @@ def test_exactly_the_needed_patches_are_applied(
     vintage: Vintage, survey_of: SurveyOf, launcher_of: LauncherOf
 ) -> None:
     finished = launcher_of(vintage).run(MENDED_MAC, [BOOK, "ledger"])
-    became = {
+    states = {
         (entry["patch"], entry["target"]): entry["state"]
         for entry in ask(finished)
         # pending: this vintage has no such target, or a package that the target needs is not here
@@ -172,6 +170,6 @@ def test_exactly_the_needed_patches_are_applied(
     expected = {
         (one["patch"], one["target"]): {"needed": "applied"}.get(one["state"], one["state"])
         for one in survey_of(vintage)
-        if (one["patch"], one["target"]) in became or one["target"] not in OPTIONAL
+        if (one["patch"], one["target"]) in states or one["target"] not in OPTIONAL
     }
-    assert became == expected, str(finished)
+    assert states == expected, str(finished)

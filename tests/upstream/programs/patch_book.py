@@ -1,7 +1,7 @@
 """Ask macfix about its patches, in a process of its own; the last line of output is the answer.
 
 patch_book.py survey           what each patch says of each target, from its source alone
-patch_book.py ledger           import every target there is, then what became of each patch
+patch_book.py ledger           import every target there is, then the state of each patch
 patch_book.py repro NAME       run one repro: exit code 0 if it returns, else RAISED or LACKING
 """
 
@@ -11,6 +11,7 @@ import importlib
 import json
 import sys
 import traceback
+from dataclasses import asdict
 from typing import Any
 
 RAISED = 3
@@ -22,17 +23,10 @@ LACKING = 4
 
 def survey() -> list[dict[str, str]]:
     """Return patch, target, state and reason for every target in the upstreams on the path."""
-    from macfix.engine import survey
+    from macfix.activation.activate import load_plugins
+    from macfix.engine.survey import survey
 
-    return [
-        {
-            "patch": finding.patch,
-            "target": finding.target,
-            "state": finding.verdict.state,
-            "reason": finding.verdict.reason,
-        }
-        for finding in survey()
-    ]
+    return [asdict(finding) for finding in survey(load_plugins())]
 
 
 def ledger() -> list[dict[str, Any]]:
@@ -63,10 +57,9 @@ def is_of_others(error: ModuleNotFoundError) -> bool:
 
 def repro(name: str) -> int:
     """Run the repro of the patch `name` and return the exit code."""
-    from macfix.engine import Config, load_patches
-    from macfix.patches import BUILTIN
+    from macfix.activation.activate import load_plugins
 
-    (patch,) = [p for p in load_patches(Config(), BUILTIN).patches() if p.name == name]
+    (patch,) = [patch for patch in load_plugins().all_patches() if patch.name == name]
     if patch.repro is None:
         raise SystemExit(f"the patch {name} has no repro")
     try:

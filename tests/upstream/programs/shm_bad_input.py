@@ -18,10 +18,9 @@ os.environ.setdefault("SHM_TAG", str(os.getpid()).zfill(8))
 
 from shm_vintage import DTYPE, ROWS, Vintage
 
-from macfix.darwin import shared_memory
-from macfix.darwin.journal import of_this_process
-from macfix.darwin.segment_names import kernel_name
-from macfix.darwin.segments import list_segments, probe
+from macfix.darwin.segments import place, reaping, shared_memory, tree
+from macfix.darwin.segments.kernel import probe
+from macfix.darwin.segments.names import kernel_name
 
 KEY = f"piker.brokerd[{os.environ['SHM_TAG']}-42].xsimusdt.simx.hist"
 TWIN = [("index", "i8"), ("time", "f8"), ("volume", "f8")]
@@ -43,13 +42,13 @@ def main(module: str) -> dict[str, Any]:
             del error
         seen[name] = {
             "said": said,
-            "left": [s.claim.key for s in list_segments() if s.claim.key not in allowed],
+            "left": [key for key in on_record() if key not in allowed],
             "tokens kept": vintage.module._known_tokens == known,
             "files": len(os.listdir("/dev/fd")) - files,
         }
 
     allowed: set[str] = set()
-    of_this_process()
+    tree.join()
     for name, key in (("empty key", ""), ("slash", "a/b"), ("NUL", "a\0b")):
         case(name, lambda key=key: vintage.open(key))
     for size in (0, -1):
@@ -86,6 +85,11 @@ def main(module: str) -> dict[str, Any]:
     vintage.lifetime.close()
     left = [end for end in ("", "_first", "_last") if probe(kernel_name(KEY + end))]
     return {"seen": seen, "unharmed": unharmed, "left": left}
+
+
+def on_record() -> list[str]:
+    """Return the keys of the segments that the registry knows and that exist."""
+    return [found.record.key for found in reaping.sort_out(place.location(), free=False)]
 
 
 def no_actor(*_: object, **__: object) -> Any:

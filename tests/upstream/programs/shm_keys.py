@@ -133,8 +133,8 @@ def expect(what: str, found: object, wanted: object) -> None:
 
 def left(keys: list[str]) -> list[str]:
     """Return the kernel names that are still taken."""
-    from macfix.darwin.segment_names import kernel_name
-    from macfix.darwin.segments import probe
+    from macfix.darwin.segments.kernel import probe
+    from macfix.darwin.segments.names import kernel_name
 
     names = {kernel_name(key + end) for key in keys for end in ("", "_first", "_last")}
     return sorted(name for name in names if probe(name) is not None)

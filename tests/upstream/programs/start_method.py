@@ -28,7 +28,7 @@ async def tell() -> dict[str, Any]:
         "main": main.__name__,
         "file": os.path.basename(getattr(main, "__file__", None) or ""),
         "has the program": hasattr(main, "OfMain"),
-        "finders": sum(type(f).__module__.startswith("macfix.engine") for f in sys.meta_path),
+        "finders": sum(hasattr(finder, "is_macfix") for finder in sys.meta_path),
     }
 
 
