@@ -330,10 +330,14 @@ def test_a_damaged_label_is_no_label(key: str, damage: bytes) -> None:
 # -- keys that meet --------------------------------------------------------------------------------
 
 
+SAME = f"{os.getpid():a>13}"
+"""What all names end with: another one in each worker of a test run."""
+
+
 @pytest.fixture
 def one_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the names of long keys differ in their first letters only."""
-    monkeypatch.setattr(segment_names, "_digits", lambda key: "aaaaaaaaaaaaa")
+    monkeypatch.setattr(segment_names, "_digits", lambda key: SAME)
 
 
 @pytest.mark.usefixtures("one_name")
@@ -362,7 +366,7 @@ def test_keys_that_meet_are_named_without_a_registry_too(
     one, other = key + "-one", key + "-other"
     digits = "setattr(__import__('sys').modules['macfix.darwin.segments.names'], '_digits', {})"
     with segment_owners() as owner:
-        owner().do(f"[{digits.format('lambda key: 13 * chr(97)')}, create({one!r})] and None")
+        owner().do(f"[{digits.format(f'lambda key: {SAME!r}')}, create({one!r})] and None")
         for create in (True, False):
             with pytest.raises(SegmentNameCollisionError) as caught:
                 SharedMemory(other, create=create, size=100, track=False)
