@@ -1,27 +1,28 @@
-"""`macfix shm`: the shared memory that macOS itself shows nobody."""
+"""`macfix shm`: the shared memory that macOS itself lists to nobody."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from macfix.darwin.journal import shm_folder
-from macfix.darwin.races import Race, recorded_races
-from macfix.darwin.reaping import Outcome, reap
-from macfix.darwin.segments import Segment, find_segments, list_segments
-from macfix.darwin.state_dir import STATE_DIR_VARIABLE
+from macfix.darwin.segments import database, place, reaping
+from macfix.darwin.segments.database import Race
+from macfix.darwin.segments.kernel import probe, unlink_segment
+from macfix.darwin.segments.names import InvalidKeyError, kernel_name
+from macfix.darwin.segments.reaping import LEAKED, UNCLEAR, Finding, sort_out
 
 from .tables import facts, table
 
-_TITLES = ("key", "size", "age", "state", "kernel name", "owner")
 _STATES = (
-    "live: its creator runs.  in use: its creator is gone, others have it mapped.\n"
-    "tree lives: its creator is gone, a process of the same tree runs.\n"
-    "left behind: nobody is left who could want it; `macfix shm reap` frees it."
+    "alive: a process of a tree that created or attached it lives.\n"
+    "leaked: none does; `macfix shm reap` frees it.\n"
+    "unclear: none does, but what has the name may be another segment; it stays, and\n"
+    "  `macfix shm reap --force KEY` frees it."
 )
 
 
@@ -29,62 +30,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the commands of `macfix shm`."""
     parser.description = (
         "The segments of shared memory that processes with macfix have created and not unlinked, "
-        "as their journals have them: macOS itself lists none."
+        "as its registry has them: macOS itself lists none."
     )
     commands = parser.add_subparsers(dest="shm_command", required=True, metavar="COMMAND")
-    listing = commands.add_parser(
-        "ls",
-        help="list them",
-        epilog=_STATES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    listing.add_argument("--json", action="store_true", help="as JSON, sizes in bytes")
-    showing = commands.add_parser("show", help="tell all about one")
-    showing.add_argument("key", metavar="KEY", help="its key, or the kernel's name for it")
-    showing.add_argument("--json", action="store_true", help="as JSON, sizes in bytes")
-    reaping = commands.add_parser(
-        "reap",
-        help="free those whose creator is gone and that nobody has mapped",
-        description=(
-            "Unlinks the segments of processes that are gone. One that a living process has mapped "
-            "stays, and so does one that bears the name of a dead process's but is not it."
-        ),
-    )
-    reaping.add_argument("--dry-run", action="store_true", help="only say what would be freed")
-    reaping.add_argument("--json", action="store_true", help="as JSON, sizes in bytes")
+    for name, summary in {
+        "ls": "list them",
+        "show": "show all about one",
+        "reap": "free those whose programs are gone",
+        "forget": "remove one from the registry, and leave the segment",
+    }.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            epilog=_STATES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name in ("show", "forget"):
+            command.add_argument("key", metavar="KEY", help="its key, or the kernel's name for it")
+        if name != "forget":
+            command.add_argument("--json", action="store_true", help="as JSON, sizes in bytes")
+        if name == "reap":
+            only = command.add_mutually_exclusive_group()
+            only.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+            only.add_argument("--force", metavar="KEY", help="free this one, whoever lives")
 
 
 def main(args: argparse.Namespace) -> int:
     """Do what `add_arguments` parsed; the exit code is 1 for not found, not freed or no access."""
-    command: Callable[[argparse.Namespace], int] = {
+    command: Callable[[argparse.Namespace, str], int] = {
         "ls": _ls,
         "show": _show,
-        "reap": _reap,
+        "reap": _reap if getattr(args, "force", None) is None else _force,
+        "forget": _forget,
     }[args.shm_command]
     try:
-        folder = shm_folder()
-    except RuntimeError as error:
-        told = f"{error} Set {STATE_DIR_VARIABLE} to one."
-        print(f"macfix shm: nobody knows the folder of the journals: {told}", file=sys.stderr)
-        return 1
-    try:
-        return command(args)
+        return command(args, place.location())
     except BrokenPipeError:
         raise
-    except OSError as error:
-        print(f"macfix shm: cannot read the journals in {folder}: {error}", file=sys.stderr)
-        return 1
+    except (place.UnavailableError, OSError) as error:
+        return _failed(f"there is no registry of shared memory to be used: {error}")
 
 
-def _ls(args: argparse.Namespace) -> int:
-    segments, races = list_segments(), recorded_races()
+def _ls(args: argparse.Namespace, path: str) -> int:
+    findings, races = _findings(path), _races(path)
     if args.json:
-        _print_json({"segments": [_facts(s) for s in segments], "races": _race_facts(races)})
+        latest = [race._asdict() for race in races[-20:]]
+        counted = {"count": len(races), "latest": latest}
+        _print_json({"segments": [_facts(one) for one in findings], "races": counted})
         return 0
-    if segments:
-        print(table(_TITLES, map(_row, segments)))
-        total = sum(segment.probe.length for segment in segments)
-        print(f"{_count(len(segments), 'segment')}, {_size(total)} of memory")
+    if findings:
+        _print_table(findings)
+        total = sum(one.probe.length for one in findings if one.probe is not None)
+        print(f"{_count(len(findings), 'segment')}, {_size(total)} of memory")
     else:
         print("no shared memory segments")
     if races:
@@ -96,104 +93,175 @@ def _ls(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(args: argparse.Namespace) -> int:
-    segments = find_segments(args.key)
-    if not segments:
-        print(f"macfix shm: no segment {args.key!r}; `macfix shm ls` lists them", file=sys.stderr)
-        return 1
+def _show(args: argparse.Namespace, path: str) -> int:
+    findings = [one for one in _findings(path) if _is_called(one, args.key)]
+    if not findings:
+        return _failed(f"no segment {args.key!r}; `macfix shm ls` lists them")
     if args.json:
-        _print_json([_facts(segment) for segment in segments])
+        _print_json([_facts(one) for one in findings])
         return 0
-    for segment in segments:
-        told = _facts(segment).items()
-        print(facts([(name.replace("_", " "), _words(name, value)) for name, value in told]))
+    for one in findings:
+        shown = _facts(one).items()
+        print(facts([(name.replace("_", " "), _words(name, value)) for name, value in shown]))
     return 0
 
 
-def _reap(args: argparse.Namespace) -> int:
-    try:
-        outcomes = reap(dry_run=args.dry_run)
-    except TimeoutError:
-        print("macfix shm: other processes are creating segments; try again", file=sys.stderr)
-        return 1
+def _reap(args: argparse.Namespace, path: str) -> int:
+    findings = _findings(path)
+    is_asked = not args.json and not args.dry_run and _at_a_terminal()
+    if is_asked and any(one.state == LEAKED for one in findings):
+        _print_outcome(findings, "would be freed")
+        if not _agrees("Free them?"):
+            return 0
+    if not args.dry_run and findings:
+        findings = _sorted(sort_out(path, free=True))
     if args.json:
-        _print_json([_outcome_facts(outcome) for outcome in outcomes])
+        _print_json([_facts(one) for one in findings])
     else:
-        _print_outcomes(outcomes, "would be freed" if args.dry_run else "freed")
-    return 0 if all(outcome.freed or outcome.in_use for outcome in outcomes) else 1
+        _print_outcome(findings, "would be freed" if args.dry_run else "freed")
+    return 1 if any(one.state == UNCLEAR for one in findings) else 0
 
 
-def _print_outcomes(outcomes: list[Outcome], freed: str) -> None:
+def _force(args: argparse.Namespace, path: str) -> int:
+    findings = [one for one in _findings(path) if _is_called(one, args.force)]
+    heads = {one.record.head for one in findings}
+    findings = [one for one in _findings(path) if one.record.head in heads or one in findings]
+    if not findings and not _exists(args.force):
+        return _failed(f"no segment {args.force!r}; `macfix shm ls` lists them")
+    if not args.json:
+        if findings:
+            _print_table(findings)
+        else:
+            print(f"{_printable(args.force)!r} is not on record: nobody knows who uses it")
+        if _at_a_terminal() and not _agrees("Free it all the same?"):
+            return 0
+    if findings:
+        reaping.remove(path, args.force, unlink=True)
+    else:
+        unlink_segment(kernel_name(args.force))
+    if args.json:
+        _print_json([{**_facts(one), "freed": True} for one in findings])
+    else:
+        print(f"{_count(len(findings) or 1, 'segment')} freed")
+    return 0
+
+
+def _forget(args: argparse.Namespace, path: str) -> int:
+    records = reaping.remove(path, args.key, unlink=False) if os.path.exists(path) else []
+    if not records:
+        return _failed(f"{args.key!r} is not on record; `macfix shm ls` lists what is")
+    for record in records:
+        print(f"{_printable(record.key)} ({_printable(record.name)}) is no longer on record")
+    return 0
+
+
+# -- what there is ---------------------------------------------------------------------------------
+
+
+def _findings(path: str) -> list[Finding]:
+    """The segments, oldest first; none, and no file, where nothing was ever on record."""
+    return _sorted(sort_out(path, free=False)) if os.path.exists(path) else []
+
+
+def _sorted(findings: list[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda one: one.record.created)
+
+
+def _races(path: str) -> list[Race]:
+    if not os.path.exists(path):
+        return []
+    with database.transaction(path) as db:
+        return database.races(db)
+
+
+def _is_called(finding: Finding, key: str) -> bool:
+    return finding.record.key == key or finding.record.name in (key, f"/{key}")
+
+
+def _at_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _agrees(question: str) -> bool:
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _exists(key: str) -> bool:
+    try:
+        return probe(kernel_name(key)) is not None
+    except InvalidKeyError:
+        return False
+
+
+# -- how it is shown -------------------------------------------------------------------------------
+
+
+def _print_table(findings: list[Finding]) -> None:
+    titles = ("key", "size", "age", "state", "kernel name", "creator", "why")
+    print(table(titles, map(_row, findings)))
+
+
+def _print_outcome(findings: list[Finding], freed: str) -> None:
     rows = [
         (
-            _printable(outcome.claim.key),
-            _size(outcome.claim.size),
-            f"process {outcome.owner.pid}",
-            freed if outcome.freed else f"stays: {outcome.reason}",
+            _printable(one.record.key),
+            _size(one.record.size),
+            f"process {one.record.pid}",
+            freed if one.state == LEAKED else f"stays: {_printable(one.reason)}",
         )
-        for outcome in outcomes
+        for one in findings
     ]
     if rows:
-        print(table(("key", "size", "of", "what became of it"), rows))
-    done = [outcome.claim.size for outcome in outcomes if outcome.freed]
-    print(f"{_count(len(done), 'segment')}, {_size(sum(done))}, {freed}")
+        print(table(("key", "size", "of", "outcome"), rows))
+    sizes = [one.record.size for one in findings if one.state == LEAKED]
+    print(f"{_count(len(sizes), 'segment')}, {_size(sum(sizes))}, {freed}")
 
 
-def _row(segment: Segment) -> tuple[str, ...]:
-    claim, owner = segment.claim, segment.owner
+def _row(finding: Finding) -> tuple[str, ...]:
+    record = finding.record
     return (
-        _printable(claim.key),
-        _size(claim.size),
-        _age(claim.created),
-        segment.state,
-        _printable(claim.name),
-        f"{owner.pid} {_printable(owner.program)}",
+        _printable(record.key),
+        _size(record.size),
+        _age(record.created),
+        finding.state,
+        _printable(record.name),
+        f"{record.pid} {_printable(record.program)}",
+        _printable(finding.reason),
     )
 
 
-def _facts(segment: Segment) -> dict[str, Any]:
-    claim, owner, probe = segment.claim, segment.owner, segment.probe
+def _facts(finding: Finding) -> dict[str, Any]:
+    record, found = finding.record, finding.probe
     return {
-        "key": claim.key,
-        "kernel_name": claim.name,
-        "size": claim.size,
-        "kernel_size": probe.length,
-        "created": claim.created,
-        "state": segment.state,
-        "owner_pid": owner.pid,
-        "owner_program": owner.program,
-        "owner_lives": segment.owner_lives,
-        "tree": owner.tree,
-        "tree_lives": segment.tree_lives,
-        "mapped_by": [user.pid for user in segment.users],
-        "contents": probe.note,
+        "key": record.key,
+        "kernel_name": record.name,
+        "size": record.size,
+        "kernel_size": None if found is None else found.length,
+        "created": record.created,
+        "state": finding.state,
+        "reason": finding.reason,
+        "freed": finding.freed,
+        "owner_pid": record.pid,
+        "owner_program": record.program,
+        "contents": None if found is None else found.note,
     }
-
-
-def _outcome_facts(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "key": outcome.claim.key,
-        "kernel_name": outcome.claim.name,
-        "size": outcome.claim.size,
-        "owner_pid": outcome.owner.pid,
-        "freed": outcome.freed,
-        "reason": outcome.reason,
-    }
-
-
-def _race_facts(races: list[Race]) -> dict[str, Any]:
-    latest = [{"key": race.key, "pid": race.pid, "when": race.when} for race in races[-20:]]
-    return {"count": len(races), "latest": latest}
 
 
 def _words(name: str, value: object) -> str:
     if name in ("size", "kernel_size") and isinstance(value, int):
         return f"{value} bytes"
     if name == "created" and isinstance(value, float):
-        return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(value))}, {_age(value)} ago"
-    if name == "mapped_by" and isinstance(value, list):
-        return ", ".join(map(str, value)) or "nobody"
+        return f"{_date(value)}, {_age(value)} ago"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "not known" if value is None else _printable(str(value))
+
+
+def _date(when: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
+    except (OverflowError, ValueError, OSError):  # the registry may hold any number
+        return f"{when:g} s after 1970"
 
 
 def _count(number: int, what: str) -> str:
@@ -224,3 +292,8 @@ def _printable(text: str) -> str:
 
 def _print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=True))
+
+
+def _failed(why: str) -> int:
+    print(f"macfix shm: {why}", file=sys.stderr)
+    return 1

@@ -20,6 +20,9 @@ from tests.support.surroundings import REPOSITORY
 
 _LOOP = """
 import json, os, signal, subprocess, sys, threading, time
+if os.environ.get("OWNER_ON_A_MAC"):
+    import macfix.simulate
+    macfix.simulate.start(os.environ["OWNER_ON_A_MAC"])
 from macfix.darwin.segments import (
     database, kernel, place, processes, reaping, registry, shared_memory, tree
 )
@@ -59,8 +62,11 @@ def fork(act=lambda: None):
         return pid
     try:
         act()
-        os.close(said)
-        os.close(0)
+        for descriptor in (said, 0):
+            try:
+                os.close(descriptor)
+            except OSError:
+                pass
         while True:
             time.sleep(60)
     finally:
@@ -68,6 +74,11 @@ def fork(act=lambda: None):
 
 def do(*_):
     "Several things, for their effect."
+
+def reap(free=True):
+    "What `sort_out` finds, as lists."
+    found = reaping.sort_out(place.location(), free=free)
+    return [[one.record.key, one.state, one.reason, one.freed] for one in found]
 
 for line in sys.stdin:
     try:

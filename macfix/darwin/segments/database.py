@@ -1,7 +1,7 @@
 """The registry's database: one short transaction at a time, and every statement.
 
-It is opened for one transaction and closed again: no descriptor, lock or connection outlives a call,
-for programs close descriptors, run out of them, and fork. One lock surrounds each call in this
+It is opened for one transaction and closed again: no descriptor, lock or connection outlives a
+call: programs close descriptors, run out of them, and fork. One lock surrounds each call in this
 process and is held across a fork: SQLite does not survive one amid another thread's call.
 Nothing is synchronised to the disk: what ends the machine ends all segments as well.
 """
@@ -24,15 +24,22 @@ from macfix.darwin.segments.processes import Process
 log = logging.getLogger("macfix.shm")
 
 SCHEMA = (
-    "CREATE TABLE tree (id PRIMARY KEY, reaped) WITHOUT ROWID",
-    "CREATE TABLE process (tree, pid, start, program, since, PRIMARY KEY (tree, pid, start))"
-    " WITHOUT ROWID",
-    "CREATE TABLE segment (name, mark, key, size, head, pid, program, created, made,"
-    " PRIMARY KEY (name, mark)) WITHOUT ROWID",
+    "CREATE TABLE tree (id TEXT PRIMARY KEY, reaped INT) WITHOUT ROWID",
+    "CREATE TABLE process (tree TEXT, pid INT, start TEXT, program TEXT, since REAL,"
+    " PRIMARY KEY (tree, pid, start)) WITHOUT ROWID",
+    "CREATE TABLE segment (name TEXT, mark TEXT, key TEXT, size INT, head TEXT NOT NULL, pid INT,"
+    " program TEXT, created REAL, made INT, PRIMARY KEY (name, mark),"
+    " CHECK (typeof(name) = 'text' AND typeof(head) = 'text')) WITHOUT ROWID",
     "CREATE INDEX heads ON segment (head)",
-    "CREATE TABLE holder (name, tree, PRIMARY KEY (name, tree)) WITHOUT ROWID",
-    "CREATE TABLE race (number INTEGER PRIMARY KEY, key, pid, at)",
+    "CREATE TABLE holder (name TEXT, tree TEXT, PRIMARY KEY (name, tree)) WITHOUT ROWID",
+    "CREATE TABLE race (number INTEGER PRIMARY KEY, key TEXT, pid INT, at REAL)",
     f"PRAGMA user_version = {place.VERSION}",
+)
+# whatever is in the file, of what a record is made of has its type
+_RECORDS = (
+    "SELECT name, ifnull(CAST(mark AS TEXT), ''), ifnull(CAST(key AS TEXT), ''),"
+    " ifnull(CAST(size AS INT), 0), head, ifnull(CAST(pid AS INT), 0),"
+    " ifnull(CAST(program AS TEXT), ''), ifnull(CAST(created AS REAL), 0), made FROM segment"
 )
 RACES_KEPT = 1000
 PATIENCE = 5.0
@@ -54,7 +61,7 @@ class Record(NamedTuple):
         size: bytes that were asked for.
         head: the kernel's name of the array whose index it is, else its own name.
         pid, program, created: who created it and when, to be shown.
-        made: whether the creation is known to be complete, so that it bears its label.
+        made: whether its creation is known to be complete, or it bears no label anyway.
     """
 
     name: str
@@ -111,14 +118,8 @@ def report(problem: Exception) -> None:
     if _has_reported or isinstance(problem, NotWantedError):
         return
     _has_reported = True
-    tree = os.environ.get(place.TREE_VARIABLE, "").partition(":")[0]
-    with contextlib.suppress(OSError, UnavailableError):
-        said = place.location().replace(".sqlite3", f".said.{tree}")
-        try:
-            os.close(os.open(said, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except FileExistsError:
-            return
-    log.warning("shared memory is not on record, and none is freed by itself: %s", problem)
+    if place.is_first_of_tree_to_report():
+        log.warning("shared memory is not on record, and none is freed by itself: %s", problem)
 
 
 def _open(path: str) -> sqlite3.Connection:
@@ -235,16 +236,21 @@ def remove_tree(db: sqlite3.Connection, tree: str) -> None:
 
 def records_of(db: sqlite3.Connection, name: str) -> list[Record]:
     """The creations under *name*; the first one counts, others may be on their way."""
-    rows = db.execute(
-        "SELECT * FROM segment WHERE name = ? ORDER BY made DESC, created DESC", (name,)
-    )
+    rows = db.execute(f"{_RECORDS} WHERE name = ? ORDER BY made DESC, created DESC", (name,))
+    return [Record(*row) for row in rows]
+
+
+def records_called(db: sqlite3.Connection, key: str) -> list[Record]:
+    """The creations of segments with that key or kernel's name, and of their indexes."""
+    names = "SELECT name FROM segment WHERE key = ? OR name = ? OR name = '/' || ?"
+    rows = db.execute(f"{_RECORDS} WHERE head IN ({names}) OR name IN ({names})", (key,) * 6)
     return [Record(*row) for row in rows]
 
 
 def next_records(db: sqlite3.Connection, after: str, heads: int) -> list[Record]:
     """The creations of the next arrays behind *after*: the indexes of each, then itself."""
     rows = db.execute(
-        "SELECT * FROM segment WHERE head IN"
+        f"{_RECORDS} WHERE head IN"
         " (SELECT DISTINCT head FROM segment WHERE head > ? ORDER BY head LIMIT ?)"
         " ORDER BY head, name = head, name, made DESC, created DESC",
         (after, heads),
@@ -254,7 +260,7 @@ def next_records(db: sqlite3.Connection, after: str, heads: int) -> list[Record]
 
 def intend(db: sqlite3.Connection, record: Record, tree: str) -> None:
     """Note down a creation that is about to begin where there is no segment."""
-    db.execute("DELETE FROM segment WHERE name = ? AND made", (record.name,))
+    erase(db, record.name, "")
     db.execute("INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", record)
     db.execute("INSERT OR IGNORE INTO holder VALUES (?, ?)", (record.name, tree))
 
@@ -280,7 +286,7 @@ def withdraw(db: sqlite3.Connection, name: str, mark: str) -> None:
 
 
 def erase(db: sqlite3.Connection, name: str, mark: str) -> None:
-    """Note down that the segment *name* with that mark is gone; creations on their way go on."""
+    """Note down that the segment *name* was unlinked, which bore that mark, if any."""
     db.execute("DELETE FROM segment WHERE name = ? AND (made OR mark = ?)", (name, mark))
     db.execute(
         "DELETE FROM holder WHERE name = ? AND name NOT IN (SELECT name FROM segment)", (name,)

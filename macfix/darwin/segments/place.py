@@ -108,6 +108,25 @@ def prepare(path: str) -> None:
         raise UnavailableError(str(error)) from error
     if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
         raise StrangeFileError("it is no file of this user's")
+    if not os.access(path, os.W_OK):  # SQLite would read it, and keep nobody else from writing
+        raise UnavailableError(f"{path} is read-only")
+
+
+def is_first_of_tree_to_report() -> bool:
+    """Say whether no process of this one's tree has asked this before, as far as that is known.
+
+    Who creates the file that is named after the tree is the first.
+    """
+    tree = os.environ.get(TREE_VARIABLE, "").partition(":")[0]
+    with contextlib.suppress(UnavailableError, OSError):
+        path = location()
+        if tree.isalnum() and not owner_is_somebody_else(path):
+            said = path.replace(".sqlite3", f".said.{tree}")
+            try:
+                os.close(os.open(said, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            except FileExistsError:
+                return False
+    return True
 
 
 def _remove_old_files(folder: str) -> None:

@@ -8,6 +8,7 @@ index bears none (`label.UNLABELLED`): it is freed with its array, or when that 
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -65,6 +66,29 @@ def sort_out(path: str, *, free: bool) -> list[Finding]:
                     living.remove_dead()
                 return findings
             after = records[-1].head
+
+
+def remove(path: str, key: str, *, unlink: bool) -> list[Record]:
+    """Remove what is on record of *key*, a key or kernel's name, and of its indexes.
+
+    Args:
+        unlink: whether the segments are unlinked as well, whoever lives.
+
+    Returns:
+        What was on record.
+
+    Raises:
+        UnavailableError: if the registry cannot be used.
+        OSError: if the kernel refuses; nothing is removed from the registry then.
+    """
+    with transaction(path) as db:
+        records = database.records_called(db, key)
+        for record in records:
+            if unlink:
+                with contextlib.suppress(FileNotFoundError):
+                    unlink_segment(record.name)
+            database.forget(db, record.name)
+    return records
 
 
 class _Living:
@@ -143,7 +167,7 @@ def _look(name: str, rows: list[Record], array: str, who: str) -> tuple[Probe | 
         if found is None:
             return None, _GONE
         return found, "" if who else _doubt(name, found, rows, array)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError) as error:  # the latter for a NUL
         return None, f"it cannot be looked at: {error}"
 
 
@@ -156,15 +180,15 @@ def _doubt(name: str, found: Probe, rows: list[Record], array: str) -> str:
         if found.length not in _LENGTHS_OF_INDEXES:
             return _OTHER
         return "" if array in ("", _GONE) else f"it is an index, and of its array, {array}"
-    if not all(row.made for row in rows) and _is_unfinished(name, found, rows[0]):
+    if not all(row.made for row in rows) and _is_unfinished(name, found):
         return ""
     return "it bears no mark, so that it may be another segment of the same name"
 
 
-def _is_unfinished(name: str, found: Probe, record: Record) -> bool:
+def _is_unfinished(name: str, found: Probe) -> bool:
     """Say whether its creator has died before it could label the segment."""
     if found.length:
-        return record.size > UNLABELLED and is_blank(name)
+        return is_blank(name)
     time.sleep(_SIZING_TAKES)  # or somebody else is just about to give it a size
     later = probe(name)
     return later is not None and later.length == 0

@@ -30,7 +30,9 @@ def creation(name: str, key: str, size: int, mark: str) -> Iterator[list[Record]
 
     Yields what was on record of *name* before.
     """
-    record = Record(name, mark, key, size, name, os.getpid(), tree.program(), time.time(), False)
+    bears_no_label = size <= UNLABELLED
+    creator = (os.getpid(), tree.program(), time.time())
+    record = Record(name, mark, key, size, name, *creator, made=bears_no_label)
     known: list[Record] = []
     with tree.signed() as own:
         if own is not None:
@@ -45,18 +47,23 @@ def creation(name: str, key: str, size: int, mark: str) -> Iterator[list[Record]
             if own is not None:
                 database.withdraw(own[0], name, mark)
         raise
-    tree.made.append((name, mark))
+    if not bears_no_label:
+        tree.made.append((name, mark))
 
 
-def attach(name: str) -> list[Record]:
-    """Note down that this process's tree holds *name*; return what is on record of its creation."""
-    known: list[Record] = []
+@contextlib.contextmanager
+def attachment(name: str) -> Iterator[list[Record]]:
+    """Have it on record that this process's tree holds *name*, which is opened inside.
+
+    So nobody can unlink it, or create it anew, between the one and the other. Yields what is on
+    record of its creation.
+    """
     with tree.signed() as own:
-        if own is not None:
-            db, own_tree = own
-            database.hold(db, name, own_tree)
-            known = database.records_of(db, name)
-    return known
+        if own is None:
+            yield []
+        else:
+            database.hold(own[0], name, own[1])
+            yield database.records_of(own[0], name)
 
 
 def unlink(name: str, key: str) -> None:
@@ -74,10 +81,10 @@ def unlink(name: str, key: str) -> None:
             unlink_segment(name)
         except FileNotFoundError as error:
             gone = error
-        if own is not None:
+        if own is not None and gone is None:
             database.erase(own[0], name, mark)
-            if gone is not None:
-                database.add_race(own[0], Race(key, os.getpid(), time.time()))
+        elif own is not None:
+            database.add_race(own[0], Race(key, os.getpid(), time.time()))
     if gone is not None:
         _races += 1
         for observer in list(observers):

@@ -227,11 +227,11 @@ class SharedMemory(shared_memory.SharedMemory):
 
     def _attach(self, key: str, hint: int) -> None:
         self._key, self._name = key, kernel_name(key)
-        known = registry.attach(self._name)
         deadline = time.monotonic() + ATTACH_PATIENCE
         pause = 0.0002
         while True:
-            descriptor = _open(key, self._name, os.O_RDWR, known)
+            with registry.attachment(self._name) as known:
+                descriptor = _open(key, self._name, os.O_RDWR, known)
             try:
                 length = os.fstat(descriptor).st_size
                 if length:

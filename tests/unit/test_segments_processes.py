@@ -1,0 +1,262 @@
+"""A process is known by its pid and its start; what cannot be found out is alive."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from macfix.darwin import sysctl
+from macfix.darwin.segments import processes
+from macfix.darwin.segments.processes import (
+    Process,
+    environments_with,
+    is_alive,
+    this_process,
+)
+from tests.support.processes import wait_until
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start programs, which are killed at the end."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(*words: str, **more: object) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen(words or SLEEP, **more))  # type: ignore[call-overload]
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def state_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+
+
+def as_process(pid: int) -> Process:
+    start = processes._start_of(pid)
+    assert start is not None
+    return Process(pid, start)
+
+
+def test_a_process_lives_until_it_ends(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    process = start()
+    known = as_process(process.pid)
+    assert is_alive(known) and is_alive(this_process())
+    assert not is_alive(Process(process.pid, known.start + "1"))
+    process.kill()
+    assert wait_until(lambda: state_of(process.pid) == b"Z", 20)
+    assert not is_alive(known)
+    process.wait()
+    assert not is_alive(known)
+
+
+def test_a_stopped_process_lives(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    process = start()
+    os.kill(process.pid, signal.SIGSTOP)
+    assert wait_until(lambda: state_of(process.pid) == b"T", 20)
+    assert is_alive(as_process(process.pid))
+
+
+def test_a_name_of_any_kind_does_not_confuse(
+    start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    odd = tmp_path / ") Z 1 (x) 2"
+    odd.symlink_to("/bin/sleep")
+    process = start(str(odd), "600")
+    assert wait_until(lambda: b") Z 1 (x)" in Path(f"/proc/{process.pid}/stat").read_bytes(), 20)
+    assert is_alive(as_process(process.pid))
+
+
+def test_a_process_whose_first_thread_has_ended_lives(
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    program = (
+        "import ctypes, threading, time\n"
+        "threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "ctypes.CDLL(None).pthread_exit(None)"
+    )
+    process = start(sys.executable, "-c", program)
+    assert wait_until(lambda: state_of(process.pid) == b"Z", 20)
+    known = as_process(process.pid)
+    assert is_alive(known)
+    process.kill()
+    process.wait()
+    assert not is_alive(known)
+
+
+def test_a_forked_child_is_another_process() -> None:
+    mine = this_process()
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.write(writing, repr(tuple(this_process())).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    said = os.read(reading, 100).decode()
+    os.close(reading)
+    os.close(writing)
+    assert said.startswith(f"({pid}, ") and this_process() == mine
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.EIO])
+def test_what_cannot_be_found_out_is_alive(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> object:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("builtins.open", refused)
+    assert is_alive(Process(os.getpid(), "another start"))
+
+
+def test_without_proc_everything_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> object:
+        raise FileNotFoundError(errno.ENOENT, "no such file")
+
+    monkeypatch.setattr("builtins.open", missing)
+    monkeypatch.setattr(os, "stat", missing)
+    assert is_alive(Process(2**22 - 1, "1"))
+
+
+def test_environments_are_those_of_the_start(
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    variable, value = f"MACFIX_TEST_{os.getpid()}", "some=thing: é"
+    os.environ[variable] = value
+    try:
+        process = start(env={variable: value})
+        assert wait_until(lambda: value in environments_with(variable), 20)
+        assert environments_with(variable) == {value: process.pid}
+    finally:
+        del os.environ[variable]
+    process.kill()
+    process.wait()
+    assert environments_with(variable) == {}
+    assert environments_with(variable[5:]) == {}
+
+
+def test_a_child_that_appears_while_one_looks_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    listings = iter([{1, 2}, {1, 3}, {1, 3}])
+    blocks = {1: b"", 2: None, 3: b"X=1\0V=found\0"}
+    monkeypatch.setattr(processes, "_pids", lambda: next(listings))
+    monkeypatch.setattr(processes, "_environment", blocks.get)
+    assert environments_with("V") == {"found": 3}
+
+
+def test_one_in_the_midst_of_an_exec_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([b"", b"V=later\0"])
+    monkeypatch.setattr(processes, "_pids", lambda: {7})
+    monkeypatch.setattr(processes, "_environment", lambda pid: next(looks))
+    assert environments_with("V") == {"later": 7}
+
+
+def test_processes_that_come_too_fast_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = iter(range(1000))
+    monkeypatch.setattr(processes, "_pids", lambda: {next(numbers)})
+    monkeypatch.setattr(processes, "_environment", lambda pid: None)
+    with pytest.raises(OSError, match="faster"):
+        environments_with("V")
+
+
+# -- Darwin's calls, as its headers have them (test_darwin_abi), answered by a libc of our own -----
+
+
+class Libc:
+    """A libc with XNU's calls, and a few processes."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, tuple[int, int, int]] = {}
+        self.errors: dict[int, int] = {}
+        self.listed = [7, 8]
+
+    def proc_pidinfo(self, pid: int, flavor: int, arg: object, buffer: object, size: int) -> int:
+        assert (flavor, size) == (3, 136)
+        if pid not in self.known:
+            ctypes.set_errno(self.errors.get(pid, errno.ESRCH))
+            return 0
+        status, seconds, microseconds = self.known[pid]
+        whole = bytearray(b"\xaa" * 136)
+        struct.pack_into("=I", whole, 4, status)
+        struct.pack_into("=QQ", whole, 120, seconds, microseconds)
+        ctypes.memmove(buffer, bytes(whole), 136)  # type: ignore[arg-type]
+        return 136
+
+    def proc_listallpids(self, buffer: ctypes.Array[ctypes.c_int] | None, size: int) -> int:
+        if buffer is not None:
+            buffer[: len(self.listed)] = self.listed
+        return len(self.listed)
+
+
+@pytest.fixture
+def libc(monkeypatch: pytest.MonkeyPatch) -> Libc:
+    made = Libc()
+    monkeypatch.setattr(processes, "_libc", lambda: made)
+    return made
+
+
+def kinfo(seconds: int, microseconds: int, status: int) -> bytes:
+    whole = bytearray(b"\xbb" * 648)
+    struct.pack_into("=qi", whole, 0, seconds, microseconds)
+    struct.pack_into("=b", whole, 36, status)
+    return bytes(whole)
+
+
+def test_on_darwin_the_start_is_in_microseconds(libc: Libc) -> None:
+    libc.known[7] = (2, 1795718467, 42)
+    assert processes._start_of(7) == "1795718467.000042"
+    assert is_alive(Process(7, "1795718467.000042"))
+    assert not is_alive(Process(7, "1795718467.000043"))
+    assert not is_alive(Process(9, "1795718467.000042"))
+    libc.known[7] = (5, 1795718467, 42)  # a zombie
+    assert not is_alive(Process(7, "1795718467.000042"))
+
+
+def test_on_darwin_another_users_process_is_asked_for_elsewhere(
+    libc: Libc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {7: kinfo(5, 6, 2), 8: kinfo(5, 6, 5), 9: b""}
+    libc.errors = dict.fromkeys(answers, errno.EPERM)
+    monkeypatch.setattr(processes, "sysctl_bytes", lambda mib: answers[mib[3]])
+    assert is_alive(Process(7, "5.000006")) and not is_alive(Process(7, "5.000007"))
+    assert not is_alive(Process(8, "5.000006"))
+    assert is_alive(Process(9, "whatever"))  # the kernel does not tell
+
+
+def test_on_darwin_environments_come_from_procargs(
+    libc: Libc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = b"\1\0\0\0/bin/x\0\0\0x\0A=1\0V=tree:/path\0B=2\0"
+    answers = {7: b"", 8: block}
+    monkeypatch.setattr(processes, "sysctl_bytes", lambda mib: answers[mib[2]])
+    assert environments_with("V") == {"tree:/path": 8}
+    libc.listed = []
+    with pytest.raises(OSError, match="does not list"):
+        environments_with("V")
+
+
+def test_a_boot_id_that_cannot_be_read_is_none_and_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sysctl, "_boot", "")
+    monkeypatch.setattr(sysctl, "_LINUX_BOOT_ID", tmp_path / "boot_id")
+    assert sysctl.boot_id() == ""
+    (tmp_path / "boot_id").write_text("one-boot\n")
+    assert sysctl.boot_id() == "one-boot"
+    (tmp_path / "boot_id").unlink()
+    assert sysctl.boot_id() == "one-boot"
+
+
+def test_sysctl_without_an_answer_is_empty() -> None:
+    assert sysctl.sysctl_bytes((1, 49, os.getpid())) == b""

@@ -1,0 +1,535 @@
+"""The registry never keeps a program from working: what it cannot keep, it says once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from macfix.darwin.segments import database, place, reaping, registry, tree
+from macfix.darwin.segments.kernel import probe
+from macfix.darwin.segments.names import kernel_name
+from macfix.darwin.segments.place import UnavailableError
+from macfix.darwin.segments.shared_memory import SharedMemory, shm_unlink
+from tests.support.segment_owners import (
+    SegmentOwner,
+    exists,
+    fresh_registry,
+    remove,
+    segment_owners,
+)
+from tests.support.surroundings import REPOSITORY
+
+MakeOwner = Callable[..., SegmentOwner]
+
+
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the registry of this process where this test's home is."""
+    with fresh_registry(monkeypatch):
+        yield
+
+
+@pytest.fixture
+def owner() -> Iterator[MakeOwner]:
+    with segment_owners() as make:
+        yield make
+
+
+@pytest.fixture
+def key() -> Iterator[str]:
+    """A key whose segments are gone when the test is over."""
+    made = f"macfix-registry-test-{os.getpid()}-segment"
+    yield made
+    assert not remove(made, made + "1", made + "_first"), "segments were left behind"
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody wait long for a locked database."""
+    monkeypatch.setattr(database, "_patience", 0.05)
+
+
+def use(key: str) -> None:
+    """Do everything that a program does with a segment."""
+    made = SharedMemory(key, create=True, size=100, track=False)
+    made.buf[:3] = b"abc"
+    again = SharedMemory(key, track=False)
+    assert bytes(again.buf[:3]) == b"abc" and again.size == 100
+    again.close()
+    made.close()
+    made.unlink()
+    assert not exists(key)
+
+
+def rows(table: str) -> list[tuple[object, ...]]:
+    with database.transaction(place.location()) as db:
+        return list(db.execute(f"SELECT * FROM {table}"))
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+# -- where it lies ---------------------------------------------------------------------------------
+
+
+def test_it_lies_in_the_users_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home = os.environ["HOME"]
+    assert place.location().startswith(f"{home}/.local/state/macfix/shm/")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert place.location().startswith(f"{home}/Library/Application Support/macfix/shm/")
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    assert place.location().startswith(f"{home}/.local/state/macfix/shm/")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert place.location().startswith(f"{tmp_path}/macfix/shm/")
+    monkeypatch.setenv(place.STATE_DIR_VARIABLE, str(tmp_path / "mine"))
+    assert place.location().startswith(f"{tmp_path}/mine/shm/")
+
+
+def test_folder_and_file_are_the_users_alone(key: str) -> None:
+    use(key)
+    path = Path(place.location())
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_nothing_stays_open(key: str) -> None:
+    before = set(os.listdir("/dev/fd"))
+    use(key)
+    assert set(os.listdir("/dev/fd")) == before
+
+
+def test_the_trees_registry_is_used_whatever_home_has_become(
+    key: str, owner: MakeOwner, tmp_path: Path
+) -> None:
+    root = owner()
+    root.do("tree.join() and None")
+    variable = {tree.VARIABLE: root.do("os.environ[tree.VARIABLE]")}
+    child = owner(HOME=str(tmp_path), **variable)
+    child.do(f"create({key!r})")
+    assert [row[0] for row in rows("segment")] == [kernel_name(key)]
+    child.do(f"do(os.environ.update(HOME='/nowhere'), shm_unlink({key!r}))")
+    assert rows("segment") == [] and os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["/tmp/x.1.sqlite3", "relative", "", "/tmp/{boot}.1.sqlite3"])
+def test_a_variable_that_names_no_registry_of_this_boot_is_ignored(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = place.location()
+    boot = os.path.basename(right).partition(".")[0]
+    monkeypatch.setenv(tree.VARIABLE, "abcd:" + path.format(boot=boot))
+    assert place.location() == right
+    variables = tree.variables()
+    assert variables[tree.VARIABLE].endswith(":" + right)
+    assert not variables[tree.VARIABLE].startswith("abcd:")
+
+
+def test_switched_off_it_is_silent_and_writes_nothing(
+    key: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(place.JOURNAL_VARIABLE, "off")
+    assert tree.variables() == {} and tree.join() is None
+    use(key)
+    assert tree.VARIABLE not in os.environ and said(caplog) == []
+    assert not Path(os.environ["HOME"], ".local").exists()
+
+
+# -- what goes wrong with it -----------------------------------------------------------------------
+
+
+def damage(kind: str, path: str) -> None:
+    for end in ("", "-journal"):
+        if os.path.exists(path + end):
+            os.unlink(path + end)
+    if kind == "rubbish":
+        Path(path).write_bytes(os.urandom(20_000))
+    elif kind == "a torn header":
+        Path(path).write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+    elif kind == "a directory":
+        Path(path).mkdir()
+    elif kind == "a symbolic link":
+        Path(path).symlink_to("/etc/passwd")
+    else:
+        db = sqlite3.connect(path)
+        db.execute("CREATE TABLE tree (new)")
+        db.execute(f"PRAGMA user_version = {place.VERSION + 1}")
+        db.close()
+
+
+KINDS = ("rubbish", "a torn header", "a directory", "a symbolic link", "a future version's")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_registry_is_set_aside_and_frees_nothing(
+    key: str, owner: MakeOwner, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    creator, dead = owner(), owner()
+    creator.do(f"create({key!r})")
+    dead.do(f"create({key + '1'!r})")
+    dead.kill()
+    damage(kind, place.location())
+    assert reaping.sort_out(place.location(), free=True) == []
+    assert len(said(caplog)) == 1 and "set-aside" in said(caplog)[0]
+    aside = [name for name in os.listdir(os.path.dirname(place.location())) if "aside" in name]
+    assert len(aside) == 1
+    use(key + "_first")
+    creator.do(f"create({key + '_first'!r}, 100)")  # it is on record again, its tree is not
+    assert [row[1] for row in rows("process")].count(creator.pid) == 1
+    creator.kill()
+    assert [one.freed for one in reaping.sort_out(place.location(), free=True)] == [False]
+    assert exists(key) and exists(key + "1")
+    assert len(said(caplog)) == 1
+    assert remove(key, key + "1", key + "_first")
+
+
+def test_a_page_that_is_damaged_is_found_while_it_is_read(
+    key: str, owner: MakeOwner, caplog: pytest.LogCaptureFixture
+) -> None:
+    creator = owner()
+    creator.do(f"array({key!r})") if False else creator.do(f"create({key!r})")
+    path = place.location()
+    with open(path, "r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (os.path.getsize(path) - 4096))
+    with pytest.raises(UnavailableError):
+        reaping.sort_out(path, free=True)
+    assert reaping.sort_out(path, free=True) == []
+    assert len(said(caplog)) == 1 and "set-aside" in said(caplog)[0]
+    creator.do(f"shm_unlink({key!r})")
+
+
+def test_what_only_looks_damaged_stays(
+    key: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tree.join()
+    real = database._connect
+    looks: list[str] = []
+
+    def connect(path: str) -> sqlite3.Connection:
+        looks.append(path)
+        if len(looks) == 1:
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        return real(path)
+
+    monkeypatch.setattr(database, "_connect", connect)
+    made = SharedMemory(key, create=True, size=100, track=False)
+    assert len(rows("segment")) == 1 and len(looks) > 2
+    assert said(caplog) == []
+    assert not [n for n in os.listdir(os.path.dirname(place.location())) if "aside" in n]
+    made.close()
+    made.unlink()
+
+
+BLOCKED_HOMES = {
+    "a file in the way": lambda home: Path(home, ".local").write_text(""),
+    "a link in the way": lambda home: (
+        Path(home, ".local/state/macfix").mkdir(parents=True),
+        Path(home, ".local/state/macfix/shm").symlink_to("/tmp"),
+    ),
+}
+
+
+@pytest.mark.parametrize("how", BLOCKED_HOMES)
+def test_without_a_place_programs_run_and_one_of_a_tree_says_so(
+    key: str, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    BLOCKED_HOMES[how](os.environ["HOME"])
+    assert tree.variables() == {}
+    tree.join()
+    for _ in range(3):
+        use(key)
+    assert len(said(caplog)) == 1
+    with pytest.raises(UnavailableError):
+        reaping.sort_out(place.location(), free=True)
+
+
+@pytest.mark.parametrize("what", ["no home", "no boot"])
+def test_without_a_home_or_a_boot_it_is_the_same(
+    key: str, what: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if what == "no home":
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    else:
+        monkeypatch.setattr(place, "boot_id", lambda: "")
+    assert tree.variables() == {} and tree.join() is None
+    use(key)
+    (text,) = said(caplog)
+    assert ("MACFIX_STATE_DIR" if what == "no home" else "this boot") in text
+
+
+NOBODY = 65534
+WITHOUT_PRIVILEGES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+PROGRAM = """
+import logging
+logging.basicConfig()
+from macfix.darwin.segments import tree, reaping, place
+from macfix.darwin.segments.shared_memory import SharedMemory
+print(tree.variables()); tree.join()
+made = SharedMemory({key!r}, create=True, size=100, track=False)
+SharedMemory({key!r}, track=False).close()
+made.close(); made.unlink()
+try:
+    reaping.sort_out(place.location(), free=True)
+except place.UnavailableError as error:
+    print("unavailable:", error)
+"""
+
+
+@pytest.mark.skipif(
+    os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write anywhere"
+)
+@pytest.mark.parametrize("what", ["a read-only home", "a read-only file"])
+def test_what_cannot_be_written_keeps_nobody_from_working(key: str, what: str) -> None:
+    home = Path(os.environ["HOME"])
+    shm = home / ".local/state/macfix/shm"
+    if what == "a read-only file":
+        tree.variables()
+        Path(place.location()).chmod(0o400)
+    else:
+        home.chmod(0o555)
+    before = sorted(shm.iterdir()) if shm.exists() else []
+    ran = run_program(key, *(WITHOUT_PRIVILEGES if os.geteuid() == 0 else ()))
+    home.chmod(0o700)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("{}\nunavailable: "), ran.stdout
+    assert ran.stderr.count("WARNING") == 1, ran.stderr
+    after = sorted(shm.iterdir()) if shm.exists() else []
+    assert [path for path in after if ".said." not in path.name] == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_leaves_nothing_in_a_users_home(key: str) -> None:
+    shm = Path(os.environ["HOME"], ".local/state/macfix/shm")
+    shm.mkdir(parents=True)
+    for folder in (shm, *list(shm.parents)[:4]):
+        os.chown(folder, NOBODY, NOBODY)
+    ran = run_program(key)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("{}\nunavailable: root leaves nothing"), ran.stdout
+    assert ran.stderr.count("WARNING") == 1 and os.listdir(shm) == []
+
+
+def run_program(key: str, *prefix: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*prefix, sys.executable, "-c", PROGRAM.format(key=key)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+
+
+FULL = """
+import logging, os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+logging.basicConfig()
+from macfix.darwin.segments import tree
+from macfix.darwin.segments.shared_memory import SharedMemory
+tree.join()
+path = tree._own.path
+for number in range(300):
+    if number == 5:  # from now on no file may grow, as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path), -1))
+    made = SharedMemory(f"{key}{{number}}", create=True, size=100, track=False)
+    SharedMemory(made.name, track=False).close()
+    if number >= 5:
+        made.close()
+        made.unlink()
+print("done")
+"""
+
+
+def test_a_full_disk_keeps_nobody_from_working(key: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", FULL.format(key=key)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout == "done\n", ran.stderr
+    assert ran.stderr.count("WARNING") <= 1, ran.stderr
+    found = reaping.sort_out(place.location(), free=True)
+    assert sorted(one.record.key for one in found if one.freed) == [f"{key}{n}" for n in range(5)]
+
+
+# -- locked ----------------------------------------------------------------------------------------
+
+
+def hold_locked(owner: SegmentOwner) -> None:
+    owner.do(
+        "do(tree.join(), globals().update(lock=__import__('sqlite3').connect(place.location())),"
+        " lock.execute('BEGIN IMMEDIATE'))"
+    )
+
+
+@pytest.mark.usefixtures("patience")
+def test_a_locked_database_is_waited_for_once(
+    key: str, owner: MakeOwner, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = owner()
+    hold_locked(writer)
+    os.kill(writer.pid, signal.SIGSTOP)
+    waited: list[float] = []
+    real = sqlite3.connect
+
+    def connect(path: str, timeout: float, **more: object) -> sqlite3.Connection:
+        waited.append(timeout)
+        return real(path, timeout=timeout, **more)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    tree.join()
+    use(key)
+    use(key)
+    assert waited[0] == 0.05 and set(waited[1:]) == {0.0} and len(waited) > 5
+    assert len(said(caplog)) == 1 and "is locked" in said(caplog)[0]
+    with pytest.raises(UnavailableError, match="locked"):
+        reaping.sort_out(place.location(), free=True)
+
+
+def test_one_warning_a_tree(key: str, owner: MakeOwner) -> None:
+    writer = owner()
+    hold_locked(writer)
+    program = (
+        "import logging, subprocess, sys; logging.basicConfig()\n"
+        "from macfix.darwin.segments import database, tree\n"
+        "database._patience = 0.01\n"
+        "tree.join()\n"
+        "if len(sys.argv) < 4:\n"
+        "    for _ in range(2):\n"
+        "        subprocess.run([sys.executable, '-c', sys.argv[1], *sys.argv[1:], 'x'])\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, program, "x"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0 and ran.stderr.count("WARNING") == 1, ran.stderr
+
+
+def test_a_child_that_is_forked_in_the_midst_of_a_write_gets_through(
+    key: str, owner: MakeOwner
+) -> None:
+    program = owner()
+    program.do("tree.join() and None")
+    program.do(
+        "globals().update(entered=threading.Event(), go=threading.Event(), thread="
+        "threading.Thread(target=lambda: [entered.set() or go.wait() for db in"
+        " [database.transaction(place.location()).__enter__()]])) or None"
+    )
+    slow = (
+        "def slow():\n"
+        "    with database.transaction(place.location()):\n"
+        "        entered.set(); time.sleep(0.3)\n"
+    )
+    program.do(f"exec({slow!r}, globals())")
+    program.do("globals().update(thread=threading.Thread(target=slow)) or thread.start()")
+    child = program.do("entered.wait() and fork(lambda: create(" + repr(key) + "))")
+    assert (child,) in [(row[1],) for row in rows("process")]
+    assert [row[2] for row in rows("segment")] == [key]
+    program.do("thread.join()")
+    program.kill()
+    os.kill(child, signal.SIGKILL)
+    shm_unlink(key)
+
+
+def test_a_finalizer_in_the_midst_of_a_call_does_not_wait_for_itself(
+    key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = SharedMemory(key, create=True, size=100, track=False)
+    with database.transaction(place.location()):
+        made.unlink()
+    made.close()
+    assert not exists(key) and said(caplog) == []
+    assert reaping.sort_out(place.location(), free=True) == []
+
+
+def test_what_is_broken_off_is_not_written(key: str) -> None:
+    tree.join()
+    with pytest.raises(KeyboardInterrupt), tree.signed() as own:
+        assert own is not None
+        database.add_race(own[0], database.Race(key, 1, 1.0))
+        raise KeyboardInterrupt
+    assert rows("race") == []
+    use(key)
+
+
+# -- odd rows, races -------------------------------------------------------------------------------
+
+
+ODD = [
+    ("/x" * 40, "m", "long", 10, "/x" * 40, 1, "p", 1.0, 1),
+    ("no slash", "m", "no slash", 10, "no slash", 1, "p", 1.0, 1),
+    ("", "m", "empty", 10, "", 1, "p", 1.0, 1),
+    ("/nul\0nul", "m", "nul", 10, "/nul\0nul", 1, "p", 1.0, 1),
+    ("/odd1", "m", "\x1b[31m", "many", "/odd1", "who", 7, "yesterday", "x"),
+    ("/odd2", b"\xff\xfe", b"\xff", None, "/odd2", None, None, None, None),
+    ("/odd3", "m", "huge", 2**62, "/odd3", 2**62, "p", 1e300, 1),
+    ("/odd4", "m", "index of itself", -5, "/none", -1, "p", float("-inf"), 0),
+]
+
+
+def test_odd_rows_are_survived(key: str) -> None:
+    tree.join()
+    with database.transaction(place.location()) as db:
+        for row in ODD:
+            db.execute("INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            db.execute("INSERT INTO holder VALUES (?, 'unknown')", (row[0],))
+        db.execute("INSERT INTO process VALUES ('odd', 'x', 5, NULL, NULL)")
+        db.execute("INSERT INTO process VALUES ('odd', ?, 'x', 'p', 0)", (2**62,))
+    use(key)
+    for free in (False, True):
+        reaping.sort_out(place.location(), free=free)
+    SharedMemory("odd1_first", create=True, size=4, track=False).unlink()
+    assert reaping.remove(place.location(), "long", unlink=False)
+
+
+def test_a_race_is_counted_told_and_on_record(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, int]] = []
+    monkeypatch.setattr(registry, "observers", [lambda *what: told.append(what)])
+    before = registry.races_here()
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            shm_unlink(key)
+    assert told == [(key, before + 1), (key, before + 2)]
+    assert [(race[1], race[2]) for race in rows("race")] == [(key, os.getpid())] * 2
+
+
+def test_only_the_latest_races_are_kept(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "RACES_KEPT", 3)
+    tree.join()
+    with database.transaction(place.location()) as db:
+        for number in range(10):
+            database.add_race(db, database.Race(f"k{number}", 1, 0.0))
+        assert [race.key for race in database.races(db)] == ["k7", "k8", "k9"]
+
+
+def test_at_the_interpreters_end_nothing_is_said(key: str) -> None:
+    program = (
+        "from macfix.darwin.segments.shared_memory import SharedMemory\n"
+        "import sys, atexit\n"
+        f"kept = SharedMemory({key!r}, create=True, size=100, track=False)\n"
+        "view = kept.buf[:3]\n"
+        "class Last:\n"
+        "    def __init__(self): self.segment = kept; self.loop = self\n"
+        "sys.modules['last'] = Last()\n"
+        "kept.unlink()\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", program],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert probe(kernel_name(key)) is None
