@@ -13,7 +13,9 @@ from macfix.engine.plugins import Plugins
 @functools.cache
 def plugins() -> Plugins:
     """The built-in plugins and no others."""
-    return Plugins(Config(plugins=frozenset()), BUILTIN)
+    found = Plugins(Config(plugins=frozenset()), BUILTIN)
+    assert found.all_patches() and found.problems == [], found.problems
+    return found
 
 
 def patches() -> dict[str, Patch]:

@@ -26,7 +26,7 @@ DEADLINES = 5
 """How many times longer than upstream wrote it a test's own deadline is, in every world alike."""
 
 ONE_RUN = 900.0
-"""Seconds that a whole run may take."""
+"""Seconds that a run may take, unless its suite says otherwise."""
 
 AGAIN = 5
 """How often tests are run again that failed in one world only."""
@@ -72,12 +72,14 @@ class Suite:
         folder: the commit's files.
         tests: paths below `folder`.
         options: more words for pytest.
+        patience: seconds that a run may take.
     """
 
     launcher: Launcher
     folder: Path
     tests: tuple[str, ...]
     options: tuple[str, ...] = ()
+    patience: float = ONE_RUN
 
     def run(self, world: World, pick: Sequence[str] = ()) -> Outcomes:
         """Run the tests, or those in `pick` only, in `world`.
@@ -117,10 +119,12 @@ class Suite:
             ]
             launcher = self.launcher.with_path(PLUGINS)
             try:
-                done = launcher.run(world, command, cwd=self.folder, timeout=ONE_RUN, sweep=True)
+                done = launcher.run(
+                    world, command, cwd=self.folder, timeout=self.patience, sweep=True
+                )
                 said, seconds = str(done), done.seconds
             except TookTooLongError as error:
-                said, seconds = str(error), ONE_RUN
+                said, seconds = str(error), self.patience
             lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
         if not any("collected" in line for line in lines):
             raise AssertionError(f"upstream's tests did not start in {world.name}: {said}")

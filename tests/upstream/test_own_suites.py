@@ -13,29 +13,56 @@ from tests.support.suites import Suite, compare
 from tests.support.surroundings import HEAVY
 from tests.support.worlds import MENDED_MAC, ON_A_MAC, PLAIN_LINUX
 
-SUITES = ("tests/ipc", "tests/test_spawning.py", "tests/test_local.py", "tests/test_2way.py")
+SUITES = {
+    "sockets and actors": (
+        ("tests/ipc", "tests/test_spawning.py", "tests/test_local.py", "tests/test_2way.py"),
+        ("--tpt-proto=uds",),
+    ),
+    "shared memory": (("tests/test_shm.py",), ()),
+}
+"""The parts of it that run each day: files and folders, and words for pytest."""
 
 COMMITS = upstream.TRACTORS if HEAVY == "full" else {"HEAD": upstream.TRACTORS["HEAD"]}
 
 
-@pytest.mark.skipif(ON_A_MAC, reason="there is no Linux here to compare with")
+TITLE = "tractor's own tests"
+
+pytestmark = pytest.mark.skipif(ON_A_MAC, reason="there is no Linux here to compare with")
+
+
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("part", SUITES)
 @pytest.mark.parametrize("commit", COMMITS.values(), ids=list(COMMITS))
-def test_tractors_own_tests_fail_nowhere_that_linux_does_not(
-    commit: str, launcher_for: Callable[[str], Launcher], tables: Tables
+def test_this_part_of_it_fails_nowhere_that_linux_does_not(
+    commit: str, part: str, launcher_for: Callable[[str], Launcher], tables: Tables
 ) -> None:
     launcher = launcher_for(commit)
-    folder = launcher.path[0]
-    suite = Suite(launcher, folder, SUITES, ("--tpt-proto=uds",))
+    suite = Suite(launcher, launcher.path[0], *SUITES[part])
+    no_difference(suite, f"{commit}, {part}", tables)
+
+
+@pytest.mark.skipif(HEAVY != "full", reason="MACFIX_HEAVY=full runs its whole suite")
+@pytest.mark.timeout(6 * 3600)
+@pytest.mark.parametrize("transport", ["tcp", "uds"])
+def test_its_whole_suite_fails_nowhere_that_linux_does_not(
+    transport: str, launcher_for: Callable[[str], Launcher], tables: Tables
+) -> None:
+    launcher = launcher_for(upstream.TRACTORS["HEAD"])
+    words = (f"--tpt-proto={transport}",)
+    suite = Suite(launcher, launcher.path[0], ("tests",), words, patience=3600.0)
+    no_difference(suite, f"HEAD, all of them over {transport}", tables)
+
+
+def no_difference(suite: Suite, what: str, tables: Tables) -> None:
+    """Check that no test of `suite` fails on a Mac with macfix only."""
     found = compare(suite, PLAIN_LINUX, MENDED_MAC)
-    title = "tractor's own tests over Unix sockets"
     for world, outcomes in ((PLAIN_LINUX, found.home), (MENDED_MAC, found.other)):
-        tables.add(title, commit, world.name, outcomes.count(), f"{outcomes.seconds:.0f} s")
+        tables.add(TITLE, what, world.name, outcomes.count(), f"{outcomes.seconds:.0f} s")
     for test in found.flakes():
-        tables.add(title, commit, "flake", test, "")
+        tables.add(TITLE, what, "flake", test, "")
     for test in sorted(found.other.of):
         pair = (found.home[test], found.other[test])
         if pair[0] != pair[1] and test not in found.suspects:
-            tables.add(title, commit, "differs", f"{test}: {pair[0]} on Linux, {pair[1]}", "")
+            tables.add(TITLE, what, "differs", f"{test}: {pair[0]} on Linux, {pair[1]}", "")
     assert found.other.of, "no test ran"
     assert not found.real(), found.explain()
