@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import pythons
 from tests.support.launcher import Launcher
 from tests.support.sandbox import Sandbox
+from tests.support.vintages import Vintage
 from tests.support.worlds import World, lay_out_macfix
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -32,6 +34,24 @@ def launcher_for(
     def make(commit: str) -> Launcher:
         folder = upstream_at("tractor", commit)
         return Launcher(upstream_python, sandbox, macfix_folder, (folder,))
+
+    return make
+
+
+@pytest.fixture
+def launcher_of(
+    upstream_at: Callable[[str, str], Path], macfix_folder: Path, sandbox: Sandbox
+) -> Callable[..., Launcher]:
+    """Make a launcher whose programs import the given vintage."""
+
+    def make(vintage: Vintage, recipe: pythons.Recipe | None = None) -> Launcher:
+        try:
+            python = pythons.find_or_build(recipe or vintage.recipe)
+        except pythons.NoPythonError as error:
+            pytest.skip(str(error))
+        tractor = upstream_at("tractor", vintage.tractor or vintage.commit)
+        piker = (upstream_at("piker", vintage.commit),) if vintage.tractor else ()
+        return Launcher(python, sandbox, macfix_folder, (*piker, tractor))
 
     return make
 

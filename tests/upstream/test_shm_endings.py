@@ -9,15 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.support import pythons
 from tests.support.launcher import Launcher
 from tests.support.processes import Finished
 from tests.support.reports import Tables
-from tests.support.sandbox import Sandbox
 from tests.support.surroundings import HEAVY
+from tests.support.vintages import NEW, PIKER, RECIPE_2022, Vintage
 from tests.support.worlds import BARE_MAC, MENDED_MAC
-
-from .test_shm_keys import NEW, PIKER, RECIPE_2022, Vintage
 
 RACE = Path(__file__).parent / "programs" / "shm_destroy_race.py"
 KILL = Path(__file__).parent / "programs" / "shm_kill.py"
@@ -34,25 +31,6 @@ VINTAGES = [
 CHOSEN = VINTAGES if HEAVY == "full" else VINTAGES[:1] + VINTAGES[3:]
 
 MakeLauncher = Callable[[Vintage], Launcher]
-
-
-@pytest.fixture
-def launcher_of(
-    upstream_at: Callable[[str, str], Path], macfix_folder: Path, sandbox: Sandbox
-) -> MakeLauncher:
-    """Make a launcher whose programs import the given vintage."""
-
-    def make(vintage: Vintage) -> Launcher:
-        try:
-            python = pythons.find_or_build(vintage.recipe)
-        except pythons.NoPythonError as error:
-            pytest.skip(str(error))
-        tractor = vintage.tractor or vintage.commit
-        piker = (upstream_at("piker", vintage.commit),) if vintage.tractor else ()
-        path = (*piker, upstream_at("tractor", tractor))
-        return Launcher(python, sandbox, macfix_folder, path)
-
-    return make
 
 
 def report_of(finished: Finished) -> dict[str, Any]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support import pythons, upstream
+from tests.support import upstream
 from tests.support.launcher import Launcher
 from tests.support.processes import Finished
 from tests.support.reports import Tables
-from tests.support.sandbox import Sandbox
-from tests.support.surroundings import HEAVY, REPOSITORY
+from tests.support.surroundings import HEAVY
+from tests.support.vintages import NEW, OLD, PIKER, RECIPE_2022, Vintage
 from tests.support.worlds import BARE_MAC, MENDED_MAC, ON_A_MAC, PLAIN_LINUX
 
 PROGRAM = Path(__file__).parent / "programs" / "shm_keys.py"
@@ -23,8 +22,6 @@ MACS = ("names=30,page=16384", "names=31,page=16384", "names=30,page=4096", "nam
 
 STEP = 1 if HEAVY == "full" else 25
 """Of the lengths from 1 to 255 bytes, in letters of one, two and three bytes: each n-th."""
-
-OLD, NEW, PIKER = "tractor._shm", "tractor.ipc._shm", "piker.data._sharedmem"
 
 TRACTORS = {
     OLD: ("5cee2223", "eeb9a7d6", "d6eeddef", "eeb05160"),
@@ -47,34 +44,6 @@ OLD_PIKERS = {
 NEW_PIKERS = {"36307c59": ("1fe1d059", "afd26ff8", "5ed8544f", "3d037818")}
 """From 2022-02 to 2024-01, by the tractor that they can run with."""
 
-RECIPE_2022 = pythons.Recipe(
-    "piker of 2022",
-    REPOSITORY / "tests" / "upstream" / "requirements-piker-2022.txt",
-    ((3, 10),),
-    "MACFIX_PIKER_2022_PYTHON",
-)
-
-
-@dataclass(frozen=True)
-class Vintage:
-    """One commit that shares arrays.
-
-    Attributes:
-        module: the module that does.
-        commit: of tractor, or of piker.
-        tractor: the commit of tractor that a piker runs with.
-        recipe: the interpreter that it runs with.
-    """
-
-    module: str
-    commit: str
-    tractor: str = ""
-    recipe: pythons.Recipe = pythons.TRACTOR
-
-    def __str__(self) -> str:
-        return f"{self.module.partition('.')[0]}-{self.commit}"
-
-
 VINTAGES = [
     *(Vintage(module, commit) for module, commits in TRACTORS.items() for commit in commits),
     *(
@@ -94,29 +63,6 @@ EVERYDAY_MACS = {
 CHOSEN = [v for v in VINTAGES if HEAVY == "full" or v.commit in EVERYDAY_MACS]
 
 MakeLauncher = Callable[[Vintage], Launcher]
-
-
-@pytest.fixture
-def launcher_of(
-    upstream_at: Callable[[str, str], Path], macfix_folder: Path, sandbox: Sandbox
-) -> MakeLauncher:
-    """Make a launcher whose programs import the given vintage."""
-
-    def make(vintage: Vintage) -> Launcher:
-        try:
-            python = pythons.find_or_build(vintage.recipe)
-        except pythons.NoPythonError as error:
-            pytest.skip(str(error))
-        if not vintage.tractor:
-            path: tuple[Path, ...] = (upstream_at("tractor", vintage.commit),)
-        else:
-            path = (
-                upstream_at("piker", vintage.commit),
-                upstream_at("tractor", vintage.tractor),
-            )
-        return Launcher(python, sandbox, macfix_folder, path)
-
-    return make
 
 
 def report_of(finished: Finished) -> dict[str, object]:

@@ -14,11 +14,9 @@ from tests.support import pythons
 from tests.support.launcher import Launcher
 from tests.support.processes import Finished
 from tests.support.reports import Tables
-from tests.support.sandbox import Sandbox
 from tests.support.surroundings import HEAVY
+from tests.support.vintages import NEW, OLD, PIKER, RECIPE_2022, Vintage
 from tests.support.worlds import BARE_MAC, MENDED_MAC, ON_A_MAC
-
-from .test_shm_keys import NEW, OLD, PIKER, RECIPE_2022, Vintage
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -37,24 +35,6 @@ MakeLauncher = Callable[..., Launcher]
 def some(vintages: list[Vintage]) -> list[Vintage]:
     """Return all of them in a full run, else the first and the last."""
     return vintages if HEAVY == "full" else vintages[:1] + vintages[-1:]
-
-
-@pytest.fixture
-def launcher_of(
-    upstream_at: Callable[[str, str], Path], macfix_folder: Path, sandbox: Sandbox
-) -> MakeLauncher:
-    """Make a launcher whose programs import the given vintage."""
-
-    def make(vintage: Vintage, recipe: pythons.Recipe | None = None) -> Launcher:
-        try:
-            python = pythons.find_or_build(recipe or vintage.recipe)
-        except pythons.NoPythonError as error:
-            pytest.skip(str(error))
-        tractor = vintage.tractor or vintage.commit
-        piker = (upstream_at("piker", vintage.commit),) if vintage.tractor else ()
-        return Launcher(python, sandbox, macfix_folder, (*piker, upstream_at("tractor", tractor)))
-
-    return make
 
 
 def report_of(finished: Finished) -> dict[str, Any]:
