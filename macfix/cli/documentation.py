@@ -17,11 +17,11 @@ from __future__ import annotations
 import ast
 import importlib.util
 from dataclasses import dataclass
-from typing import Any
 
 from macfix.engine.errors import PatchDefinitionError
 from macfix.engine.ledger import Problem
 from macfix.engine.plugins import Plugins
+from macfix.engine.source import Source
 
 SECTIONS = ("Problem", "Fix", "Repro", "Upstream", "Remove when")
 
@@ -49,9 +49,8 @@ def documentation_of(module: str) -> Documentation:
     spec = importlib.util.find_spec(module)
     if spec is None:
         raise ModuleNotFoundError(f"there is no module {module}", name=module)
-    loader: Any = spec.loader
-    source = loader.get_source(module) if hasattr(loader, "get_source") else None
-    return parse(source, spec.origin or module)
+    source = Source.of(spec, spec.loader)
+    return parse(None if source is None else source.text, spec.origin or module)
 
 
 def problems(plugins: Plugins) -> list[Problem]:

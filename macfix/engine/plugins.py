@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, distributions
@@ -48,11 +48,12 @@ class Plugins:
         for name, module in builtin.items():
             if name not in config.block:
                 self._register(name, partial(self._register_module, name, module))
-        self.installed = [*builtin, *(point.name for point in self._third_party())]
+        others = self._third_party()
+        self.installed = [*builtin, *(point.name for point in others)]
         """The names of all plugins that there are, the ones that were not loaded included."""
-        for name in self.installed[len(builtin) :]:
-            if config.allows(name):
-                self._register(name, partial(self._register_entry_point, name))
+        for point in others:
+            if config.allows(point.name):
+                self._register(point.name, partial(self._register_entry_point, point))
         self.targets: dict[str, list[str]] = {}
         for name, plugin in self._registered():
             for target in self._ask(name, plugin, "macfix_targets"):
@@ -114,11 +115,12 @@ class Plugins:
     def _register_module(self, name: str, module: str) -> None:
         self.manager.register(import_module(module), name=name)
 
-    def _register_entry_point(self, name: str) -> None:
-        if not self.manager.load_setuptools_entrypoints(hookspecs.PROJECT, name):
-            raise LookupError(f"its entry point {name!r} gave no plugin of its own")
+    def _register_entry_point(self, point: EntryPoint) -> None:
+        # not by load_setuptools_entrypoints(): one distribution that cannot be read stops it for
+        # all others, and it would take a stale entry point of macfix's own of that name
+        self.manager.register(point.load(), name=point.name)
 
-    def _third_party(self) -> Iterable[EntryPoint]:
+    def _third_party(self) -> list[EntryPoint]:
         """The entry points that other distributions declare; of two with one name the first.
 
         macfix's own are registered by their packages, installed or not. What else bears its name
@@ -145,7 +147,7 @@ class Plugins:
                         point.name,
                         f"{point.value} goes by the name of another plugin, {other}; ignored",
                     )
-        return found.values()
+        return list(found.values())
 
     # -- asking --------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import ast
 import importlib
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -14,28 +14,33 @@ from typing import Any
 
 import pytest
 
-from macfix import Patch, Source, Verdict, needed
-from macfix.engine import Changes, Config, Engine, hookimpl
-from macfix.engine._finder import Finder
+from macfix import Changes, Diagnosis, Source, hookimpl, needed
+from macfix.engine import once
+from macfix.engine.config import Config
+from macfix.engine.engine import Engine
+from macfix.engine.finder import Finder
 
 ROOT = "fakeup"
+MOD = f"{ROOT}.mod"
+"""The module that patches are for, unless a test says otherwise."""
+
+PLUGIN = "fake"
+"""The name of the plugin that `FakeUpstream.patch` makes: its patches are `fake-…`."""
+
 _numbers = count()
 
 
-def make_patch(name: str = "some-patch", target: str = f"{ROOT}.mod", **fields: Any) -> Patch:
-    """A patch that is always needed, for this platform, unless `fields` say otherwise."""
+def make_patch(name: str = "some", **contents: Any) -> ModuleType:
+    """A patch module that is always needed, on this platform, unless `contents` say otherwise."""
+    module = ModuleType(f"fake_macfix_patches.{name.replace('-', '_')}")
     given: dict[str, Any] = {
-        "name": name,
-        "targets": (target,),
-        "summary": "something is wrong",
-        "upstream": "not reported",
-        "remove_when": "it is right",
-        "needed": lambda source: needed("the test says so"),
-        "platforms": frozenset({sys.platform}),
+        "diagnose": lambda source: needed("the test says so"),
+        "PLATFORMS": frozenset({sys.platform}),
     }
-    if not {"rewrite", "install"} & fields.keys():
+    if not {"rewrite", "install"} & contents.keys():
         given["install"] = set_answer(42)
-    return Patch(**(given | fields))
+    vars(module).update(given | contents)
+    return module
 
 
 def set_answer(value: object) -> Callable[[ModuleType, Changes], None]:
@@ -62,27 +67,44 @@ def replace_constant(old: object, new: object) -> Callable[[ast.Module], ast.Mod
     return rewrite
 
 
-def make_plugin(patches: Iterable[object] | Callable[[], object], **hooks: Any) -> str:
-    """Put a plugin module into `sys.modules` and return its name."""
+def always(answer: Diagnosis) -> Callable[[Source], Diagnosis]:
+    """A `diagnose` that gives the same answer for every source."""
+    return lambda source: answer
+
+
+def make_plugin(
+    *patches: object, by_target: Mapping[str, Iterable[object]] | None = None, **hooks: Any
+) -> str:
+    """Put a plugin module into `sys.modules` and return its name.
+
+    Args:
+        patches: what it gives for the target `MOD`.
+        by_target: what it gives for several targets instead.
+        hooks: hook implementations besides, or in the place of, the two that this makes.
+    """
+    given = {MOD: patches} if by_target is None else by_target
+
+    def macfix_targets() -> Iterable[str]:
+        return list(given)
+
+    def macfix_patches(target: str) -> Iterable[object]:
+        return given.get(target, ())
+
     plugin = ModuleType(f"fake_macfix_plugin_{next(_numbers)}")
-
-    def macfix_patches() -> object:
-        return patches() if callable(patches) else list(patches)
-
-    plugin.macfix_patches = hookimpl(macfix_patches)  # type: ignore[attr-defined]
-    for name, function in hooks.items():
+    implementations = {"macfix_targets": macfix_targets, "macfix_patches": macfix_patches} | hooks
+    for name, function in implementations.items():
         setattr(plugin, name, hookimpl(function))
     sys.modules[plugin.__name__] = plugin
     return plugin.__name__
 
 
 def without_installed_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the engine see no installed plugin, macfix's own included."""
-    monkeypatch.setattr("macfix.engine._plugins._installed", lambda found: {})
+    """Have the engine see no installed plugin of somebody else."""
+    monkeypatch.setattr("macfix.engine.plugins.distributions", list)
 
 
-class World:
-    """The package `fakeup` in a folder of its own, and finders that mend it."""
+class FakeUpstream:
+    """The package `fakeup` in a folder of its own, and finders that patch it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -91,6 +113,8 @@ class World:
         self.meta_path_before = list(sys.meta_path)
         self.isolation = pytest.MonkeyPatch()
         without_installed_plugins(self.isolation)
+        self.isolation.setattr(once, "_said", set())
+        self.isolation.setenv(once.VARIABLE, "0a")
         sys.path.insert(0, str(folder))
         self.write(ROOT, "", package=True)
 
@@ -103,17 +127,30 @@ class World:
         importlib.invalidate_caches()
         return file
 
-    def mend(self, *patches: object, config: Config | None = None, plugin: str = "") -> Engine:
-        """Put a finder with `patches` (or those of `plugin`) before all others."""
-        name = plugin or make_plugin(patches)
-        finder = Finder([ROOT], lambda: Engine(config or Config(), [name]))
+    def patch(
+        self,
+        *patches: object,
+        config: Config | None = None,
+        plugins: Mapping[str, str] | None = None,
+    ) -> Engine:
+        """Put a finder with `patches` (or with `plugins`, modules by name) before all others."""
+        builtin = {PLUGIN: make_plugin(*patches)} if plugins is None else plugins
+        finder = Finder([ROOT], lambda: Engine(config or Config(), builtin))
         sys.meta_path.insert(0, finder)
         self.finders.append(finder)
-        return finder.load()
+        engine = finder.start_engine()
+        assert engine is not None
+        return engine
 
-    def load(self, module: str = f"{ROOT}.mod") -> Any:
+    def load(self, module: str = MOD) -> Any:
         """Import `module`."""
         return importlib.import_module(module)
+
+    def forget(self) -> None:
+        """Take the last finder away, and what was imported: for another try."""
+        sys.meta_path.remove(self.finders.pop())
+        for name in [name for name in sys.modules if name.partition(".")[0] == ROOT]:
+            del sys.modules[name]
 
     def close(self) -> None:
         """Leave the import system as it was."""
@@ -121,10 +158,10 @@ class World:
         sys.meta_path[:] = self.meta_path_before
         self.isolation.undo()
         for name in list(sys.modules):
-            if name.partition(".")[0] == ROOT or name.startswith("fake_macfix_plugin"):
+            if name.partition(".")[0] == ROOT or name.startswith("fake_macfix_"):
                 del sys.modules[name]
 
 
-def always(verdict: Verdict) -> Callable[[Source], Verdict]:
-    """A `needed` that gives the same verdict for every source."""
-    return lambda source: verdict
+def states(engine: Engine) -> dict[str, str]:
+    """The state of every patch at every target, as `patch@target`."""
+    return {f"{e.patch}@{e.target}": str(e.state) for e in engine.entries()}

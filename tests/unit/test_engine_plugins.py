@@ -1,262 +1,264 @@
-"""Plugins: found, isolated, blocked, observed; and a patch says clearly what is wrong with it."""
+"""Plugins: found through pluggy, one by one; what is wrong with one costs that one only."""
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
+from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from macfix import Entry, MacfixWarning, Patch, State
-from macfix.engine import Config, PatchDefinitionError, PatchFailedError, load_patches
-from tests.support.engine import (
-    ROOT,
-    World,
-    make_patch,
-    make_plugin,
-    without_installed_plugins,
-)
-
-MOD = f"{ROOT}.mod"
-REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def no_installed_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_installed_plugins(monkeypatch)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    made.write(MOD, "answer = 1")
-    yield made
-    made.close()
-
-
-def test_a_broken_plugin_costs_one_warning_and_nothing_else(world: World) -> None:
-    def broken() -> Any:
-        raise ZeroDivisionError("the plugin is wrong")
-
-    from macfix.engine import Engine
-
-    with pytest.warns(MacfixWarning, match="the plugin is wrong") as warned:
-        engine = Engine(Config(), [make_plugin(broken), make_plugin([make_patch()])])
-    assert len(warned) == 1
-    assert [patch.name for patch in engine.patches.patches()] == ["some-patch"]
-    (problem,) = engine.ledger.problems
-    assert "in broken" in (problem.traceback or "")
-
-
-def test_a_plugin_that_cannot_be_imported_is_a_problem_and_no_more() -> None:
-    found = load_patches(Config(), ["no_such_plugin", make_plugin([make_patch()])])
-    assert [patch.name for patch in found.patches()] == ["some-patch"]
-    assert [problem.where for problem in found.problems] == ["no-such-plugin"]
-
-
-@pytest.mark.parametrize("error", [SystemExit(3), BaseException("base")], ids=repr)
-@pytest.mark.parametrize("place", ["import", "macfix_patches", "macfix_outcome"])
-def test_a_plugin_cannot_end_the_program(
-    world: World, tmp_path: Path, place: str, error: BaseException
-) -> None:
-    def broken() -> Any:
-        raise error
-
-    def macfix_outcome(entry: Any) -> None:
-        raise error
-
-    name = make_plugin(
-        broken if place == "macfix_patches" else [],
-        **({"macfix_outcome": macfix_outcome} if place == "macfix_outcome" else {}),
-    )
-    if place == "import":
-        name = "fake_macfix_plugin_in_a_file"
-        (tmp_path / f"{name}.py").write_text(f"raise {error!r}")
-    found = load_patches(Config(), [name, make_plugin([make_patch()])])
-    found.observe(Entry("some-patch", MOD, State.PENDING, "not imported yet"))
-    assert [patch.name for patch in found.patches()] == ["some-patch"]
-    (problem,) = found.problems
-    assert problem.where == name.replace("_", "-")
-    assert f"{type(error).__name__}: {error}" in problem.message
-
-
-def test_a_hook_that_macfix_does_not_have_is_pointed_out() -> None:
-    def macfix_patchez() -> list[Patch]:
-        return []
-
-    name = make_plugin([make_patch()], macfix_patchez=macfix_patchez)
-    found = load_patches(Config(), [name])
-    assert [patch.name for patch in found.patches()] == ["some-patch"]
-    (problem,) = found.problems
-    assert "no hook 'macfix_patchez'" in problem.message
-
-
-def test_strict_makes_a_broken_plugin_an_error() -> None:
-    from macfix.engine import Engine
-
-    with (
-        pytest.raises(PatchFailedError, match="no_such_plugin"),
-        pytest.warns(MacfixWarning),
-    ):
-        Engine(Config(strict=True), ["no_such_plugin"])
-
-
-def test_what_is_no_patch_is_refused_with_its_plugins_name() -> None:
-    found = load_patches(Config(), [make_plugin(["not a patch"])])
-    assert found.patches() == []
-    assert "not a macfix.Patch" in found.problems[0].message
-
-
-def test_a_patch_name_counts_once() -> None:
-    first, second = make_patch(summary="first"), make_patch(summary="second")
-    found = load_patches(Config(), [make_plugin([first]), make_plugin([second])])
-    assert [patch.summary for patch in found.patches()] == ["first"]
-    assert "is taken by plugin" in found.problems[0].message
-
-
-def test_a_blocked_plugin_is_not_loaded() -> None:
-    name = make_plugin([make_patch()])
-    found = load_patches(Config(block={name.replace("_", "-")}), [name])
-    assert found.patches() == []
-    assert found.problems == []
-
-
-def test_plugins_are_told_what_becomes_of_each_patch(world: World) -> None:
-    seen: list[str] = []
-
-    def macfix_outcome(entry: Any) -> None:
-        seen.append(f"{entry.patch} {entry.target} {entry.state}")
-
-    world.mend(plugin=make_plugin([make_patch()], macfix_outcome=macfix_outcome))
-    world.load()
-    assert seen == [f"some-patch {MOD} applied"]
-
-
-def test_an_observer_that_raises_does_not_stop_the_import(world: World) -> None:
-    def macfix_outcome(entry: Any) -> None:
-        raise ZeroDivisionError("the observer is wrong")
-
-    engine = world.mend(plugin=make_plugin([make_patch()], macfix_outcome=macfix_outcome))
-    assert world.load().answer == 42
-    assert "the observer is wrong" in engine.ledger.problems[0].message
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"name": "Not Kebab"}, "kebab-case"),
-        ({"targets": ()}, "targets must be a non-empty tuple"),
-        ({"targets": ("a-b",)}, "dotted module names"),
-        ({"summary": " "}, "summary must be a non-empty text"),
-        ({"install": None}, "at least one of the two"),
-        ({"platforms": frozenset()}, "platforms must be"),
-        ({"needed": None}, "needed must be a function"),
-    ],
-)
-def test_a_patch_that_is_not_well_formed_says_what_is_wrong(
-    fields: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(PatchDefinitionError, match=message):
-        make_patch(**({"install": lambda m, c: None} | fields))
-
-
-def test_a_patch_is_a_frozen_value() -> None:
-    patch = make_patch()
-    with pytest.raises(AttributeError):
-        patch.name = "other"  # type: ignore[misc]
-    assert isinstance(patch, Patch)
-
-
-def test_a_third_partys_plugin_is_installed_and_its_patch_applied(tmp_path: Path) -> None:
-    """A real distribution with an entry point, installed by pip into a folder of its own."""
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "pyproject.toml").write_text(
-        textwrap.dedent("""\
-        [build-system]
-        requires = ["hatchling"]
-        build-backend = "hatchling.build"
-        [project]
-        name = "macfix-third-party"
-        version = "1"
-        [project.entry-points.macfix]
-        third-party = "third_party_plugin"
-        [tool.hatch.build.targets.wheel]
-        include = ["third_party_plugin.py"]
-        """)
-    )
-    (project / "third_party_plugin.py").write_text(
-        textwrap.dedent("""\
-        import macfix
-
-        @macfix.hookimpl
-        def macfix_patches():
-            return [macfix.Patch(
-                name="third-party", targets=("tractor.thing",), summary="it is 1", upstream="-",
-                remove_when="never", platforms=frozenset({"linux", "darwin"}),
-                needed=lambda source: macfix.needed("a third party says so"),
-                install=lambda module, changes: changes.set(module, "answer", 42),
-            )]
-        """)
-    )
-    site = tmp_path / "site"
-    (site / "tractor").mkdir(parents=True)
-    (site / "tractor" / "__init__.py").touch()
-    (site / "tractor" / "thing.py").write_text("answer = 1")
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "--target", str(site), str(project)], check=True, timeout=240)
-    program = (
-        "import macfix; assert macfix.activate();"
-        "import tractor.thing; print(tractor.thing.answer);"
-        "print([str(e.state) for e in macfix.status().entries if e.patch == 'third-party'])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={
-            "PYTHONPATH": f"{REPOSITORY}:{site}",
-            "HOME": str(tmp_path),
-            "MACFIX_FORCE": "third-party",
-            "MACFIX_ONLY": "third-party",
-        },
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=60,
-    )
-    assert done.stdout.splitlines() == ["42", "['applied']"], done.stderr
+from macfix import Entry, MacfixWarning, State, hookimpl
+from macfix.engine.config import Config
+from macfix.engine.engine import Engine
+from macfix.engine.errors import PatchDefinitionError, PatchFailedError
+from macfix.engine.patch import Patch
+from macfix.engine.plugins import Plugins
+from tests.support.engine import MOD, FakeUpstream, make_patch, make_plugin, states
+from tests.support.surroundings import REPOSITORY
 
 
 class Site:
     """A folder with distributions that contribute plugins, and no other one on the path."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        monkeypatch.undo()  # installed plugins are what these tests are about
-        monkeypatch.setattr("macfix.engine._plugins.safe_path", lambda: [str(folder)])
+        self.folder = folder / "site"
+        self.folder.mkdir()
+        monkeypatch.syspath_prepend(str(self.folder))
+        monkeypatch.setattr("macfix.engine.plugins.distributions", self._distributions)
 
-    def add(self, name: str, entry_points: bytes, metadata: bytes | None = None) -> None:
+    def _distributions(self) -> list[PathDistribution]:
+        return [PathDistribution(place) for place in sorted(self.folder.glob("*.dist-info"))]
+
+    def add(self, name: str, entry_points: str | bytes, metadata: bytes | None = None) -> None:
         """Lay out what is left of an installed distribution."""
         place = self.folder / f"{name}-1.dist-info"
         place.mkdir()
-        (place / "entry_points.txt").write_bytes(entry_points)
-        (place / "METADATA").write_bytes(
-            f"Name: {name}\n".encode() if metadata is None else metadata
-        )
+        data = entry_points.encode() if isinstance(entry_points, str) else entry_points
+        (place / "entry_points.txt").write_bytes(data)
+        whole = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n".encode()
+        (place / "METADATA").write_bytes(whole if metadata is None else metadata)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     yield Site(tmp_path, monkeypatch)
-    for name in [name for name in sys.modules if name.startswith("fake_macfix_plugin")]:
+    for name in [name for name in sys.modules if name.startswith("fake_macfix_")]:
         del sys.modules[name]
 
 
-def entry_point(name: str, module: str) -> bytes:
-    return f"[macfix]\n{name} = {module}\n".encode()
+def entry_point(**modules: str) -> str:
+    return "[macfix]\n" + "".join(f"{name} = {module}\n" for name, module in modules.items())
+
+
+def names(plugins: Plugins) -> list[str]:
+    return [patch.name for patch in plugins.all_patches()]
+
+
+def problems(plugins: Plugins) -> dict[str, str]:
+    return {problem.where: problem.message for problem in plugins.problems}
+
+
+# -- found -----------------------------------------------------------------------------------------
+
+
+def test_builtin_plugins_come_first_in_their_order_and_then_what_is_installed(site: Site) -> None:
+    site.add("dist", entry_point(third=make_plugin(make_patch())))
+    builtin = {"second": make_plugin(make_patch()), "first": make_plugin(make_patch())}
+    plugins = Plugins(Config(), builtin)
+    assert plugins.installed == ["second", "first", "third"]
+    assert names(plugins) == ["second-some", "first-some", "third-some"]
+    assert plugins.problems == []
+
+
+def test_a_plugin_is_registered_with_pluggy_by_its_name(site: Site) -> None:
+    module = make_plugin(make_patch())
+    site.add("dist", entry_point(theirs=module))
+    plugins = Plugins(Config(), {})
+    assert plugins.manager.get_plugin("theirs") is sys.modules[module]
+    assert plugins.manager.project_name == "macfix"
+
+
+def test_a_plugin_may_be_any_object(site: Site) -> None:
+    class Contributes:
+        @hookimpl
+        def macfix_targets(self) -> list[str]:
+            return [MOD]
+
+        @hookimpl
+        def macfix_patches(self, target: str) -> list[object]:
+            return [make_patch()]
+
+    name = make_plugin()
+    sys.modules[name].plugin = Contributes()  # type: ignore[attr-defined]
+    site.add("dist", entry_point(theirs=f"{name}:plugin"))
+    assert names(Plugins(Config(), {})) == ["theirs-some"]
+
+
+def test_patches_are_asked_for_when_their_target_is(site: Site) -> None:
+    asked: list[str] = []
+
+    def macfix_patches(target: str) -> list[object]:
+        asked.append(target)
+        return [make_patch(target.replace(".", "-"))]
+
+    by_target: dict[str, list[object]] = {"x.one": [], "x.two": []}
+    name = make_plugin(by_target=by_target, macfix_patches=macfix_patches)
+    plugins = Plugins(Config(), {"p": name})
+    assert asked == []
+    assert [patch.name for patch in plugins.patches("x.two")] == ["p-x-two"]
+    assert [patch.name for patch in plugins.patches("x.two")] == ["p-x-two"]
+    assert plugins.patches("nobody's") == ()
+    assert asked == ["x.two"]
+
+
+def test_stale_entry_points_of_macfix_itself_are_ignored(site: Site) -> None:
+    """An editable install keeps those of the version that was installed."""
+    stale = {"uds-backlog": "macfix.patches.uds_backlog", "theirs": "macfix.patches.gone"}
+    site.add("macfix", entry_point(**stale))
+    site.add("z-dist", entry_point(theirs=make_plugin(make_patch())))
+    plugins = Plugins(Config(), {"p": make_plugin(make_patch())})
+    assert (plugins.installed, plugins.problems) == (["p", "theirs"], [])
+    assert names(plugins) == ["p-some", "theirs-some"]
+
+
+def test_a_plugin_by_the_name_of_another_one_is_refused_aloud(site: Site) -> None:
+    first, second, third = (make_plugin(make_patch(name)) for name in ("a", "b", "c"))
+    site.add("a", entry_point(same=first, own=second))
+    site.add("b", entry_point(same=third))
+    plugins = Plugins(Config(), {"own": make_plugin(make_patch("d"))})
+    assert names(plugins) == ["own-d", "same-a"]
+    assert problems(plugins) == {
+        "own": f"{second} goes by the name of another plugin, {plugins._builtin['own']}; ignored",
+        "same": f"{third} goes by the name of another plugin, {first}; ignored",
+    }
+
+
+def test_a_distribution_that_is_found_twice_is_no_clash(site: Site) -> None:
+    """As with an environment that sees the packages of another one."""
+    name = make_plugin(make_patch())
+    site.add("a", entry_point(same=name))
+    site.add("b", entry_point(same=name))
+    plugins = Plugins(Config(), {})
+    assert (names(plugins), plugins.problems) == (["same-some"], [])
+
+
+# -- chosen ----------------------------------------------------------------------------------------
+
+
+def in_a_file(site: Site, name: str, text: str) -> str:
+    """A plugin that is not imported yet."""
+    (site.folder / f"{name}.py").write_text(text)
+    return name
+
+
+TRAP = "raise AssertionError('imported')\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "loaded"),
+    [
+        (Config(), ["theirs", "others"]),
+        (Config(block=frozenset({"theirs"})), ["others"]),
+        (Config(plugins=frozenset({"theirs"})), ["theirs"]),
+        (Config(plugins=frozenset()), []),
+        (Config(plugins=frozenset({"theirs"}), block=frozenset({"theirs"})), []),
+    ],
+    ids=str,
+)
+def test_the_user_chooses_whose_code_is_loaded(
+    site: Site, config: Config, loaded: list[str]
+) -> None:
+    modules = {name: f"fake_macfix_{name}" for name in ("theirs", "others")}
+    for name in modules.values():
+        in_a_file(site, name, "")
+    site.add("dist", entry_point(**modules))
+    own = make_plugin(make_patch())
+    plugins = Plugins(config, {"own": own})
+    assert [name for name in modules if modules[name] in sys.modules] == loaded
+    assert names(plugins) == ["own-some"]
+    assert plugins.installed == ["own", "theirs", "others"]
+    assert plugins.problems == []
+
+
+def test_one_of_macfixs_own_can_be_blocked_but_needs_no_permission() -> None:
+    builtin = {"one": make_plugin(make_patch()), "two": make_plugin(make_patch())}
+    chosen = Config(block=frozenset({"one"}), plugins=frozenset())
+    assert names(Plugins(chosen, builtin)) == ["two-some"]
+
+
+# -- broken ----------------------------------------------------------------------------------------
+
+ERRORS = [ZeroDivisionError("wrong"), SystemExit(3), BaseException("base")]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+@pytest.mark.parametrize("place", ["import", "macfix_targets", "macfix_patches", "macfix_outcome"])
+def test_what_a_plugin_raises_costs_that_plugin_only(
+    site: Site, place: str, error: BaseException
+) -> None:
+    def broken(**_: object) -> Any:
+        raise error
+
+    hooks: dict[str, Any] = {
+        "macfix_targets": lambda: broken(),
+        "macfix_patches": lambda target: broken(),
+        "macfix_outcome": lambda entry: broken(),
+    }
+    if place == "import":
+        name = in_a_file(site, "fake_macfix_plugin_in_a_file", f"raise {error!r}")
+    else:
+        name = make_plugin(**{place: hooks[place]})
+    site.add("a", entry_point(broken=name))
+    site.add("b", entry_point(sound=make_plugin(make_patch())))
+    plugins = Plugins(Config(), {"own": make_plugin(make_patch())})
+    assert names(plugins) == ["own-some", "sound-some"]
+    plugins.observe(Entry("own-some", MOD, State.PENDING, "not imported yet"))
+    (problem,) = plugins.problems
+    assert problem.where == "broken"
+    assert f"{type(error).__name__}: {error}" in problem.message
+    assert "Traceback" in (problem.traceback or "")
+
+
+@pytest.mark.parametrize(
+    ("hook", "answer", "told"),
+    [
+        ("macfix_targets", None, None),
+        ("macfix_targets", 17, "macfix_targets raised TypeError"),
+        ("macfix_targets", [17], "macfix_targets gave 17, which is no module name"),
+        ("macfix_patches", None, None),
+        ("macfix_patches", ["text"], "gave 'text', which is no module"),
+    ],
+)
+def test_what_a_hook_must_not_answer_is_said(hook: str, answer: object, told: str | None) -> None:
+    arguments = {"macfix_targets": lambda: answer, "macfix_patches": lambda target: answer}
+    plugins = Plugins(Config(), {"odd": make_plugin(**{hook: arguments[hook]})})
+    assert names(plugins) == []
+    assert [told in problem.message for problem in plugins.problems if told] == [True] * bool(told)
+
+
+def test_an_interrupt_inside_a_plugin_is_the_users() -> None:
+    def macfix_targets() -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Plugins(Config(), {"p": make_plugin(macfix_targets=macfix_targets)})
+
+
+def test_a_plugin_that_is_not_there_is_a_problem_and_no_more(site: Site) -> None:
+    site.add("a", entry_point(absent="fake_macfix_absent", half=f"{make_plugin()}:absent"))
+    plugins = Plugins(Config(), {"own": make_plugin(make_patch())})
+    assert names(plugins) == ["own-some"]
+    assert list(problems(plugins)) == ["absent", "half"]
+
+
+def test_a_hook_that_macfix_does_not_have_costs_its_plugin() -> None:
+    odd = make_plugin(make_patch(), macfix_patchez=lambda: None)
+    plugins = Plugins(Config(), {"odd": odd, "sound": make_plugin(make_patch())})
+    assert names(plugins) == ["sound-some"]
+    assert "macfix_patchez" in problems(plugins)["odd"]
 
 
 @pytest.mark.parametrize("broken", [b"[macfix]\nno value\n", b"[macfix]\nb = \xff\xfe\n"])
@@ -264,58 +266,139 @@ def test_entry_points_that_cannot_be_read_cost_their_distribution_only(
     site: Site, broken: bytes
 ) -> None:
     site.add("a-broken", broken)
-    site.add("b-sound", entry_point("sound", make_plugin([make_patch()])))
-    found = load_patches(Config())
-    assert [patch.name for patch in found.patches()] == ["some-patch"]
-    (problem,) = found.problems
-    assert "a-broken-1.dist-info" in problem.where
-    assert "entry points cannot be read" in problem.message
+    site.add("b-sound", entry_point(sound=make_plugin(make_patch())))
+    plugins = Plugins(Config(), {})
+    assert names(plugins) == ["sound-some"]
+    assert [where for where in problems(plugins) if "a-broken-1.dist-info" in where]
+    assert "its entry points cannot be read" in str(problems(plugins))
 
 
-def test_a_distribution_whose_metadata_cannot_be_read_may_have_plugins(site: Site) -> None:
-    """Somebody else's old package is no reason for a warning, nor to lose a plugin."""
-    site.add("a-odd", b"", b"Name: \xff\n")
-    site.add("b-odd", entry_point("first", make_plugin([make_patch("first")])), b"Name: \xff\n")
-    site.add("c-odd", entry_point("second", make_plugin([make_patch("second")])), b"")
-    site.add("d-odd", entry_point("third", make_plugin([make_patch("third")])), b"")
-    found = load_patches(Config())
-    assert sorted(patch.name for patch in found.patches()) == ["first", "second", "third"]
-    assert found.problems == []
-
-
-@pytest.mark.parametrize("known", [(), ("macfix.patches.uds_backlog",)], ids=["loaded", "known"])
-def test_a_plugin_by_the_name_of_another_one_is_refused_aloud(
-    site: Site, known: tuple[str, ...]
+@pytest.mark.parametrize("metadata", [b"", b"Name: \xff\n"])
+def test_a_distribution_whose_metadata_cannot_be_read_may_have_plugins(
+    site: Site, metadata: bytes
 ) -> None:
-    from macfix.engine._patch_set import PatchSet
-    from macfix.engine._plugins import load_others
-
-    first, second = make_plugin([make_patch("first")]), make_plugin([make_patch("second")])
-    site.add("a", entry_point("same", first) + f"uds-backlog = {second}\n".encode())
-    site.add("b", entry_point("same", make_plugin([make_patch("third")])))
-    found = PatchSet()
-    modules = [] if known else ["macfix.patches.uds_backlog"]
-    load_others(Config(), modules, known, found)
-    names = {patch.name for patch in found.patches()} - {"uds-backlog"}
-    assert len(names) == 1
-    assert names < {"first", "third"}
-    assert sorted(problem.where for problem in found.problems) == ["same", "uds-backlog"]
-    assert all("the name of another plugin" in problem.message for problem in found.problems)
+    """Somebody else's old package is no reason for a warning, nor to lose a plugin."""
+    site.add("a-odd", "", metadata)
+    site.add("b-odd", entry_point(odd=make_plugin(make_patch())), metadata)
+    plugins = Plugins(Config(), {})
+    assert (names(plugins), plugins.problems) == (["odd-some"], [])
 
 
-def test_the_entry_points_of_the_distribution_are_the_built_in_patches() -> None:
+def test_strict_makes_a_broken_plugin_an_error(tmp_path: Path) -> None:
+    upstream = FakeUpstream(tmp_path)
+    try:
+        with pytest.warns(MacfixWarning, match="no_such_plugin"):
+            Engine(Config(), {"p": "no_such_plugin"})
+        with pytest.raises(PatchFailedError, match="no_such_plugin"):
+            Engine(Config(strict=True), {"p": "no_such_plugin"})
+    finally:
+        upstream.close()
+
+
+def test_a_broken_plugin_is_one_warning_and_keeps_its_traceback(tmp_path: Path) -> None:
+    def macfix_patches(target: str) -> Any:
+        raise ZeroDivisionError("the plugin is wrong")
+
+    upstream = FakeUpstream(tmp_path)
+    upstream.write(MOD, "answer = 1")
+    broken = make_plugin(macfix_patches=macfix_patches)
+    try:
+        engine = upstream.patch(plugins={"broken": broken, "sound": make_plugin(make_patch())})
+        with pytest.warns(MacfixWarning, match="broken: macfix_patches raised") as warned:
+            assert upstream.load().answer == 42
+        assert len(warned) == 1
+        assert states(engine) == {f"sound-some@{MOD}": "applied"}
+        (problem,) = engine.ledger.problems
+        assert "in macfix_patches" in (problem.traceback or "")
+    finally:
+        upstream.close()
+
+
+# -- observers -------------------------------------------------------------------------------------
+
+
+def test_plugins_are_told_the_state_of_each_patch(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def macfix_outcome(entry: Any) -> None:
+        seen.append(f"{entry.patch} {entry.target} {entry.state}")
+
+    upstream = FakeUpstream(tmp_path)
+    upstream.write(MOD, "answer = 1")
+    try:
+        observer = make_plugin(by_target={}, macfix_outcome=macfix_outcome)
+        upstream.patch(plugins={"fake": make_plugin(make_patch()), "observer": observer})
+        upstream.load()
+    finally:
+        upstream.close()
+    assert seen == [f"fake-some {MOD} applied"]
+
+
+# -- a patch module --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        ({"diagnose": None}, r"fake_macfix_patches\.some: it has no diagnose\(source\)"),
+        ({"install": None}, r"needs rewrite\(tree\) or install\(module, changes\)"),
+        ({"install": 1}, "install must be a function, not 1"),
+        ({"repro": "text"}, "repro must be a function"),
+        ({"PLATFORMS": frozenset()}, "PLATFORMS must be a frozenset"),
+        ({"PLATFORMS": "darwin"}, "PLATFORMS must be a frozenset"),
+        ({"LIVE": "yes"}, "LIVE must be True, for a patch without rewrite"),
+        ({"LIVE": True, "rewrite": lambda tree: tree}, "LIVE must be True, for a patch without"),
+    ],
+)
+def test_a_patch_module_that_is_not_well_formed_says_what_is_wrong(
+    contents: dict[str, Any], message: str
+) -> None:
+    module = make_patch(**({"install": lambda module, changes: None} | contents))
+    with pytest.raises(PatchDefinitionError, match=message):
+        Patch.of(module, "fake")
+    plugins = Plugins(Config(), {"fake": make_plugin(module, make_patch("sound"))})
+    assert names(plugins) == ["fake-sound"]
+    assert problems(plugins)["fake"].endswith("; ignored")
+
+
+def test_a_patch_goes_by_the_names_of_its_plugin_and_its_module() -> None:
+    patch = Patch.of(make_patch("two-words", PLATFORMS=frozenset({"beos"}), LIVE=True), "fake")
+    assert (patch.name, patch.plugin) == ("fake-two-words", "fake")
+    assert (patch.module, patch.live) == ("fake_macfix_patches.two_words", True)
+    assert not patch.fits_platform()
+    with pytest.raises(AttributeError):
+        patch.name = "other"  # type: ignore[misc]
+
+
+def test_a_defect_is_darwins_unless_its_module_says_otherwise() -> None:
+    module = make_patch()
+    del module.PLATFORMS
+    patch = Patch.of(module, "fake")
+    assert (patch.platforms, patch.live) == (frozenset({"darwin"}), False)
+
+
+def test_a_patch_name_counts_once() -> None:
+    one, two = make_plugin(make_patch("b-c")), make_plugin(make_patch("c"))
+    plugins = Plugins(Config(), {"a": one, "a-b": two})
+    assert names(plugins) == ["a-b-c"]
+    assert "its name 'a-b-c' is taken by fake_macfix_patches.b_c" in problems(plugins)["a-b"]
+
+
+# -- macfix's own ----------------------------------------------------------------------------------
+
+
+def test_the_entry_points_of_the_distribution_are_the_builtin_plugins() -> None:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         tomllib = pytest.importorskip("tomli")
-    from macfix.patches import BUILTIN
+    from macfix.activation.activate import BUILTIN
 
     with (REPOSITORY / "pyproject.toml").open("rb") as file:
         points = tomllib.load(file)["project"]["entry-points"]["macfix"]
-    assert list(points.values()) == list(BUILTIN)
-    folder = REPOSITORY / "macfix" / "patches"
-    modules = {f"macfix.patches.{f.stem}" for f in folder.glob("[!_]*.py")}
-    assert set(BUILTIN) == modules
+    assert list(points.items()) == list(BUILTIN.items())
+    folders = {file.parent.name for file in (REPOSITORY / "macfix/patches").glob("*/__init__.py")}
+    assert folders == set(BUILTIN)
 
 
 def test_type_checkers_of_plugins_are_told_that_macfix_is_typed() -> None:
@@ -323,16 +406,16 @@ def test_type_checkers_of_plugins_are_told_that_macfix_is_typed() -> None:
     assert (REPOSITORY / "macfix" / "py.typed").is_file()  # PEP 561: without it they look away
 
 
-def test_every_built_in_patch_is_documented_as_the_contract_says() -> None:
-    from importlib import import_module
+def test_every_builtin_patch_is_a_file_that_says_what_it_does() -> None:
+    """One defect, one file; each with its sections, and with a way to see it."""
+    from macfix.activation.activate import BUILTIN
+    from macfix.cli import documentation
 
-    from macfix.patches import BUILTIN
-
-    for name in BUILTIN:
-        doc = import_module(name).__doc__ or ""
-        for section in ("Problem:", "Fix:", "Repro:", "Upstream:", "Remove when:"):
-            assert section in doc, f"{name}: its docstring has no {section!r}"
-    found = load_patches(Config(), BUILTIN)
-    assert found.problems == []
-    assert all(patch.repro is not None for patch in found.patches())
-    assert len(found.patches()) == len(BUILTIN), "one defect, one patch, one file"
+    plugins = Plugins(Config(), BUILTIN)
+    assert plugins.problems == []
+    assert documentation.problems(plugins) == []
+    assert [patch.name for patch in plugins.all_patches() if patch.repro is None] == []
+    folder = REPOSITORY / "macfix" / "patches"
+    files = {file.relative_to(REPOSITORY).with_suffix("") for file in folder.glob("*/[!_]*.py")}
+    modules = {patch.module for patch in plugins.all_patches()}
+    assert modules <= {".".join(file.parts) for file in files}
