@@ -1,14 +1,12 @@
-"""What upstream got wrong: one module for each defect, each a macfix plugin.
+"""What upstream got wrong: each folder is a plugin, each public module in it one defect.
 
-This module is imported at every interpreter start of a Mac: names only.
+A module with an underscore is no patch: it has what several patches share.
 """
 
 from __future__ import annotations
 
-from ._contents import CONTENTS
+PACKAGES = ("tractor", "piker")
+"""The upstream packages: importing one of them loads the plugins."""
 
-ROOTS = ("tractor", "piker")
-"""The top-level packages of the upstreams: importing one of them loads the plugins."""
-
-BUILTIN = tuple(f"{__name__}.{patch.replace('-', '_')}" for patch in CONTENTS)
-"""The modules of the built-in plugins."""
+PLUGINS = ("uds", "transport", "runtime", "shm", "aio")
+"""The built-in plugins, which are packages here, in the order in which they are applied."""

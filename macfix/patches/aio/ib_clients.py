@@ -1,0 +1,157 @@
+"""piker leaves clients of the broker `ib` connected when it is interrupted while it connects.
+
+Problem:
+    `load_aio_clients()` connects to one gateway after the other, and disconnects in the `finally`
+    of a block that begins after the last. Interrupted before, by an error or because the trio side
+    leaves, it abandons the clients that it has connected already. In the end it forgets those that
+    no account belongs to.
+
+Fix:
+    The clients that a call has connected are disconnected when the call fails, and at its end
+    unless its caller wants to keep them (`disconnect_on_exit=False`).
+
+Repro:
+    Two gateways, of which the first takes a client and the second one fails: the first client must
+    be disconnected.
+
+Upstream:
+    Not reported.
+
+Remove when:
+    piker's `finally` covers its connecting.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType, TracebackType
+from typing import Any
+
+from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.syntax import around, calls, function
+
+FUNCTION = "load_aio_clients"
+
+
+def diagnose(source: Source) -> Diagnosis:
+    loading = function(source.tree, FUNCTION)
+    if loading is None:
+        return not_needed(f"it has no {FUNCTION}()")
+    connects = calls(loading, "connectAsync")
+    if len(connects) != 1 or "_client_cache" not in _globals(source.tree):
+        return unknown(f"{FUNCTION}() does not connect in one place, or has no cache of clients")
+    if any(_disconnects_in_the_end(outer) for outer in around(loading, connects[0])):
+        return not_needed(f"line {connects[0].lineno} connects in a block that disconnects")
+    return needed(f"line {connects[0].lineno} connects outside of the block that disconnects")
+
+
+def _globals(tree: ast.Module) -> set[str]:
+    names = (node.target for node in tree.body if isinstance(node, ast.AnnAssign))
+    return {name.id for name in names if isinstance(name, ast.Name)}
+
+
+def _disconnects_in_the_end(node: ast.AST) -> bool:
+    return isinstance(node, ast.Try) and any(
+        calls(statement, "disconnect") for statement in node.finalbody
+    )
+
+
+def install(module: ModuleType, changes: Changes) -> None:
+    def load_aio_clients(
+        wrapped: Callable[..., Any],
+        instance: object,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        keeps = not kwargs.get("disconnect_on_exit", True)
+        return Disconnected(wrapped(*args, **kwargs), module._client_cache, keeps)
+
+    changes.wrap(module, FUNCTION, load_aio_clients)
+
+
+class Disconnected:
+    """What `load_aio_clients()` returns, and the disconnecting of what it forgets.
+
+    Args:
+        loaded: the async context manager that piker made.
+        cache: piker's clients by address, which that one adds to.
+        keeps: the caller wants clients to stay connected at the end.
+    """
+
+    def __init__(self, loaded: Any, cache: dict[Any, Any], keeps: bool) -> None:
+        self._loaded = loaded
+        self._cache = cache
+        self._keeps = keeps
+        self._before: dict[Any, Any] = {}
+
+    async def __aenter__(self) -> Any:
+        self._before = dict(self._cache)
+        try:
+            return await self._loaded.__aenter__()
+        except BaseException:
+            self._disconnect()
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Any:
+        try:
+            return await self._loaded.__aexit__(kind, error, trace)
+        finally:
+            if not self._keeps:
+                self._disconnect()
+
+    def _disconnect(self) -> None:
+        for address, client in list(self._cache.items()):
+            if self._before.get(address) is not client:
+                client.ib.disconnect()
+                self._cache.pop(address, None)
+
+
+def repro() -> None:
+    api: Any = import_module("piker.brokers.ib.api")
+    gone = []
+
+    class Broker:
+        client: Any = None
+
+        async def connectAsync(self, host: str, port: int, **rest: Any) -> None:  # noqa: N802
+            if port != 1:
+                raise asyncio.CancelledError
+
+        def accountValues(self) -> list[Any]:  # noqa: N802
+            return []
+
+        def disconnect(self) -> None:
+            gone.append(self)
+
+    async def load() -> None:
+        try:
+            async with api.load_aio_clients():
+                raise AssertionError("it was interrupted, and is ready")
+        except asyncio.CancelledError:
+            pass
+
+    stand_ins = {
+        "NonShittyIB": Broker,
+        "Client": lambda ib, config: type("Client", (), {"ib": ib})(),
+        "get_config": lambda: {"ports": [1, 2]},
+        "_client_cache": {},
+        "_accounts2clients": {},
+    }
+    before = {name: getattr(api, name) for name in stand_ins}
+    load_accounts = api.config.load_accounts
+    try:
+        vars(api).update(stand_ins)
+        api.config.load_accounts = lambda names: {}
+        asyncio.run(load())
+    finally:
+        vars(api).update(before)
+        api.config.load_accounts = load_accounts
+    assert gone, "it was interrupted, and the client that it had connected is still so"

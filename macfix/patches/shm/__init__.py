@@ -1,0 +1,44 @@
+"""Shared memory: arrays of tractor and piker, their names, sizes, indexes, tokens and their end.
+
+XNU has 30 bytes for a segment's name, rounds its size up to a page and lists segments nowhere. Most
+of that is fixed by `names`, where a key meets the kernel; the others fix what is left, and what
+upstream gets wrong on Linux as well but survives there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from types import ModuleType
+
+from macfix import hookimpl
+
+_EVERYWHERE = (
+    "half_open",
+    "index",
+    "names",
+    "open_files",
+    "teardown",
+    "token_check",
+    "token_key",
+)
+
+PATCHES: dict[str, tuple[str, ...]] = {
+    "tractor.ipc._shm": (*_EVERYWHERE, "maybe_open", "shortening"),
+    "tractor._shm": (*_EVERYWHERE, "maybe_open"),
+    "piker.data._sharedmem": _EVERYWHERE,
+    "piker.tsp": ("dev_shm",),
+    "piker.data.history": ("dev_shm",),
+    "piker.storage.cli": ("dev_shm",),
+}
+"""The patches of each target, in the order in which they are applied."""
+
+
+@hookimpl
+def macfix_targets() -> Iterable[str]:
+    return PATCHES
+
+
+@hookimpl
+def macfix_patches(target: str) -> list[ModuleType]:
+    return [import_module(f"{__name__}.{name}") for name in PATCHES.get(target, ())]

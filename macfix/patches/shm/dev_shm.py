@@ -1,0 +1,109 @@
+"""Arrays are looked up in `/dev/shm`, which macOS lacks.
+
+Problem:
+    `piker store ldshm` goes by `iter_dfs_from_shms`, which lists the folder in which Linux shows
+    segments of shared memory. XNU shows them nowhere, so nothing is ever found.
+
+Fix:
+    That function's `Path('/dev/shm/')` lists the segments that are in macfix's registry and still
+    exist, under their keys.
+
+Repro:
+    Ask for the arrays of a market of which there is one.
+
+Upstream:
+    https://github.com/pikers/piker/commit/d704d631 (2023-06-19): its help says "Linux ONLY"
+
+Remove when:
+    Upstream finds its arrays by asking the processes that opened them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from types import FunctionType, ModuleType
+from typing import Any
+
+from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix._functions import with_globals
+from macfix.darwin.segments import place, reaping
+from macfix.engine.syntax import contains, function
+from macfix.patches._modules import first_module
+
+log = logging.getLogger("macfix.shm")
+
+ITERATE = "iter_dfs_from_shms"
+_FOLDER = PurePosixPath("/dev/shm")
+
+
+def diagnose(source: Source) -> Diagnosis:
+    iterate = function(source.tree, ITERATE)
+    if iterate is None:
+        return not_needed("it does not look for arrays")
+    if contains(iterate, "Path('/dev/shm/')"):
+        return needed(f"{ITERATE} (line {iterate.lineno}) lists /dev/shm")
+    return unknown(f"{ITERATE} does not look where it used to")
+
+
+def install(module: ModuleType, changes: Changes) -> None:
+    changes.wrap(module, ITERATE, _from_registry)
+
+
+def _from_registry(
+    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call the same function with `SegmentsPath` for what it calls `Path`."""
+    assert isinstance(wrapped, FunctionType)
+    return with_globals(wrapped, Path=SegmentsPath)(*args, **kwargs)
+
+
+class SegmentPath(PurePosixPath):
+    """A segment as Linux would show it: its key as the name of a file in `/dev/shm`."""
+
+    def is_file(self) -> bool:
+        return True
+
+
+class SegmentsPath:
+    """Stands in for `pathlib.Path`: the folder of segments where that is asked for, else a Path."""
+
+    def __new__(cls, *parts: str | os.PathLike[str]) -> Any:
+        return super().__new__(cls) if PurePosixPath(*parts) == _FOLDER else Path(*parts)
+
+    def __init__(self, *parts: str | os.PathLike[str]) -> None:
+        self._path = PurePosixPath(*parts)
+
+    def glob(self, pattern: str) -> Iterator[SegmentPath]:
+        """Yield the segments whose keys match `pattern`; none where no registry can be read."""
+        try:
+            findings = reaping.sort_out(place.location(), free=False)
+        except (place.UnavailableError, OSError) as error:
+            log.warning("no segments are found, for the registry cannot be read: %s", error)
+            return
+        keys = {finding.record.key for finding in findings}
+        for key in sorted(keys):
+            if fnmatchcase(key, pattern):
+                yield SegmentPath(self._path / key)
+
+    def __fspath__(self) -> str:
+        return str(self._path)
+
+
+def repro() -> None:
+    module = first_module("piker.tsp", "piker.data.history", "piker.storage.cli")
+    arrays = first_module("piker.data._sharedmem")
+    key = f"mf.{os.getpid()}.nowhere.hist"
+    segment = arrays.SharedMemory(name=key, create=True, size=64)
+    try:
+        next(iter(getattr(module, ITERATE)("nowhere")))
+    except StopIteration:
+        raise AssertionError(f"{ITERATE} does not find {key!r}") from None
+    except Exception:  # it found what stands there for an array, and could not read it as one
+        pass
+    finally:
+        segment.close()
+        arrays.shm_unlink(key)

@@ -1,0 +1,94 @@
+"""An array that another process has opened is not found by its key.
+
+Problem:
+    `maybe_open_shm_ndarray` makes a token from the key and then does not use it: with a dtype it
+    goes on to open the array anew, which is `FileExistsError` where another process, or the one
+    that was restarted, has it.
+
+Fix:
+    It attaches with that token first, and opens only what is not there: what its documentation
+    says, and what piker's own function of that kind does.
+
+Repro:
+    Open by key what is there already under that key.
+
+Upstream:
+    Not reported.
+
+Remove when:
+    Upstream's function attaches by the token that it makes.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.syntax import calls, function
+
+from ._repro import KEY, array_segments, upstream
+
+MAYBE_OPEN = "maybe_open_shm_ndarray"
+_ATTACH = "attach_shm_ndarray"
+
+
+def diagnose(source: Source) -> Diagnosis:
+    maybe_open = function(source.tree, MAYBE_OPEN)
+    if maybe_open is None:
+        return not_needed("it opens nothing by key")
+    choices = [
+        node
+        for node in ast.walk(maybe_open)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "dtype"
+    ]
+    if len(choices) != 1:
+        return unknown(f"{MAYBE_OPEN} does not look as it used to")
+    (choice,) = choices
+    if any(calls(statement, _ATTACH) for statement in choice.body):
+        return not_needed(f"{MAYBE_OPEN} attaches before it opens")
+    return needed(f"line {choice.lineno} makes a token and does not attach with it")
+
+
+def install(module: ModuleType, changes: Changes) -> None:
+    signature = inspect.signature(getattr(module, MAYBE_OPEN))
+    changes.wrap(module, MAYBE_OPEN, partial(_attach_first, module, signature))
+
+
+def _attach_first(
+    module: ModuleType,
+    signature: inspect.Signature,
+    wrapped: Callable[..., Any],
+    instance: object,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    given = signature.bind(*args, **kwargs)
+    given.apply_defaults()
+    key, dtype = given.arguments["key"], given.arguments.get("dtype")
+    if key not in module._known_tokens and dtype is not None:
+        token = module._make_token(key=key, size=given.arguments["size"], dtype=dtype)
+        try:
+            return getattr(module, _ATTACH)(
+                token=token, readonly=given.arguments.get("readonly", True)
+            ), False
+        except FileNotFoundError:
+            pass  # nobody has opened it yet
+    return wrapped(*args, **kwargs)
+
+
+def repro() -> None:
+    module = upstream()
+    with array_segments(module):
+        try:
+            getattr(module, MAYBE_OPEN)(key=KEY, size=2, dtype=[("index", "i8")])
+        except FileExistsError:
+            raise
+        except Exception:  # attached, and then there was no actor to close it
+            pass
+        finally:
+            module._known_tokens.pop(KEY, None)

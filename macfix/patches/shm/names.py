@@ -1,0 +1,113 @@
+"""Keys are too long for the names of segments on macOS, and sizes are rounded up to a page.
+
+Problem:
+    A key becomes a segment's name as it is, and its index segments' names are longer still. XNU
+    takes 30 bytes (31 on newer systems), slash included: `ENAMETOOLONG`. It rounds a segment up
+    to a page, so `.size` and `.buf` are not what was asked for. It does not look past a slash:
+    segments are created as `/key` and unlinked as `key`, so none is ever unlinked. And one that is
+    attached before its creator has sized it is `EINVAL`, upon which the standard library unlinks
+    it.
+
+Fix:
+    At the boundary: the module's `SharedMemory`, `ShareableList` and `shm_unlink` become those of
+    `macfix.darwin.segments.shared_memory`, which take any key, show it as `.name`, and are else
+    the same. How upstream keeps the resource tracker out stays as it is, `track=False` included.
+    The process is registered as a member of its tree, so that what it leaves can be freed.
+
+Repro:
+    Create a segment under a key of 60 characters, look at its size, unlink it by its name.
+
+Upstream:
+    https://github.com/goodboy/tractor/commit/1b76d1e1 (2026-02-27) shortens keys, to 31
+    characters and a slash, so that array and indexes share one name: see `shm-shortening`.
+
+Remove when:
+    Upstream maps every key to at most 30 bytes, keeps sizes and unlinks under the kernel's name.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.darwin.segments import registry, tree
+from macfix.darwin.segments.shared_memory import ShareableList, SharedMemory, shm_unlink
+from macfix.engine.syntax import calls
+
+from ._repro import upstream
+
+
+def diagnose(source: Source) -> Diagnosis:
+    if not calls(source.tree, "SharedMemory"):
+        return not_needed("it opens no shared memory")
+    stock = _stock_import(source.tree)
+    if stock is None:
+        return unknown("its SharedMemory is not the standard library's")
+    return needed(f"line {stock.lineno} takes SharedMemory as it comes")
+
+
+def _stock_import(module: ast.Module) -> ast.stmt | None:
+    """Return where the module takes `SharedMemory` straight from the standard library, or None.
+
+    Directly, or (tractor since 2025-08) through its function that switches the tracker off.
+    """
+    for node in module.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "multiprocessing.shared_memory":
+            if any(alias.name == "SharedMemory" and alias.asname is None for alias in node.names):
+                return node
+        elif (
+            isinstance(node, ast.Assign)
+            and ast.unparse(node) == "SharedMemory = disable_mantracker()"
+        ):
+            return node
+    return None
+
+
+def install(module: ModuleType, changes: Changes) -> None:
+    changes.set(module, "SharedMemory", _in_the_place_of(module.SharedMemory))
+    if hasattr(module, "shm_unlink"):
+        changes.set(module, "shm_unlink", shm_unlink)
+    if hasattr(module, "ShmList"):
+        _rebase(module.ShmList, ShareableList, changes)
+    if (leave := tree.join()) is not None:
+        changes.on_revert(leave)
+    observer = partial(_note_race, changes)
+    registry.observers.append(observer)
+    changes.on_revert(partial(registry.observers.remove, observer))
+
+
+def _in_the_place_of(stock: Any) -> Any:
+    """Return our class, with the arguments that upstream has bound to the standard library's."""
+    if isinstance(stock, partial):
+        return partial(SharedMemory, *stock.args, **stock.keywords)
+    return SharedMemory
+
+
+def _rebase(lists: type, base: type, changes: Changes) -> None:
+    """Have upstream's list, whose own `super()` calls go by its bases, derive from ours."""
+    before = lists.__bases__
+    lists.__bases__ = tuple(base if issubclass(base, old) else old for old in before)
+    changes.on_revert(partial(setattr, lists, "__bases__", before))
+
+
+def _note_race(changes: Changes, key: str, count: int) -> None:
+    changes.note(
+        "shared memory teardown races",
+        f"{count}, last at {key!r}: it was gone already when this process unlinked it",
+    )
+
+
+def repro() -> None:
+    module = upstream()
+    key = f"macfix.repro.{os.getpid()}.".ljust(60, "x")
+    segment = module.SharedMemory(name=key, create=True, size=4)
+    try:
+        assert segment.name == key, f"the segment {key!r} calls itself {segment.name!r}"
+        assert segment.size == 4, f"a segment of 4 bytes says that it has {segment.size}"
+    finally:
+        segment.close()
+        module.shm_unlink(segment.name)

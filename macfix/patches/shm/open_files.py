@@ -1,0 +1,57 @@
+"""A chart with many markets needs more open files than macOS allows a process.
+
+Problem:
+    Each market takes three segments a time frame, and each segment, as each socket, is a file.
+    macOS gives a process 256: `Too many open files`.
+
+Fix:
+    When a module that shares arrays is imported, the soft limit is raised to what the kernel
+    allows, and `macfix status` says to how many. Children inherit it.
+
+Repro:
+    Look at the limit.
+
+Upstream:
+    https://github.com/pikers/piker/commit/55772efb (2022-06-03) tries three times instead
+
+Remove when:
+    Upstream raises the limit itself.
+"""
+
+from __future__ import annotations
+
+import resource
+from functools import partial
+from types import ModuleType
+
+from macfix import Changes, Diagnosis, Source, needed, not_needed
+from macfix.darwin.limits import allowed_open_files, raise_open_files
+from macfix.engine.syntax import calls
+
+from ._repro import upstream
+
+
+def diagnose(source: Source) -> Diagnosis:
+    if calls(source.tree, "setrlimit"):
+        return not_needed("it sets a limit itself")
+    if not calls(source.tree, "SharedMemory"):
+        return not_needed("it opens no shared memory")
+    return needed("each of its segments is a file, and it does not raise the limit of open files")
+
+
+def install(module: ModuleType, changes: Changes) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    outcome = raise_open_files()
+    changes.note("open files", str(outcome))
+    if outcome.after != outcome.before:
+        changes.on_revert(
+            partial(resource.setrlimit, resource.RLIMIT_NOFILE, (outcome.before, hard))
+        )
+
+
+def repro() -> None:
+    upstream()
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = allowed_open_files()
+    enough = soft == resource.RLIM_INFINITY or soft >= allowed
+    assert enough, f"{soft} files may be open where {allowed} are allowed"

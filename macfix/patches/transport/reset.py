@@ -1,0 +1,32 @@
+"""A write to a TCP peer that has closed is a failure: `ECONNRESET` from macOS 12 on.
+
+Problem:
+    `MsgpackTransport.send()` knows a peer that has closed by the text `[Errno 32] Broken pipe`. It
+    serves TCP and Unix sockets alike, and a write to a dead TCP connection is `ECONNRESET` from
+    macOS 12 on (`tcp_usr_send` in `bsd/netinet/tcp_usrreq.c`). It is raised as it is: a probe that
+    hangs up early then takes down the server of the actor that it probed.
+
+Fix:
+    A write that fails with `ECONNRESET` is told to `send()` as the `EPIPE` that it expects, and
+    becomes upstream's own `TransportClosed`. The receiving side knows both.
+
+Repro:
+    `send()` into a stream whose writes fail with `ECONNRESET`.
+
+Upstream:
+    https://github.com/goodboy/tractor/pull/480 (commit 64e820e1, 2026-08-13)
+
+Remove when:
+    No tractor before 2026-08-13 is in use any more.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from ._peer_close import diagnose_for, install_for
+from ._repro import repro_for
+
+diagnose = diagnose_for("ECONNRESET")
+install = install_for(errno.ECONNRESET)
+repro = repro_for(errno.ECONNRESET)

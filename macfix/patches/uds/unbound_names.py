@@ -1,0 +1,109 @@
+"""The address of a Unix connection is taken from the end that has no name on macOS.
+
+Problem:
+    `MsgpackUDSStream.get_stream_addrs()` tells the two ends of a connection apart by the types
+    of their names: on Linux, `SO_PASSCRED` gives the end that did not bind a name in `bytes`. On
+    macOS it has the empty name `''`, a str like the other one. No case matches, and the path
+    stays unbound (`UnboundLocalError`); from 2026-03-08 the peer's name is taken, which on the
+    accepting side is the empty one, so that both addresses become `.`.
+
+Fix:
+    Of two str names the one that is not empty is the socket's path. The pid is the peer's own,
+    from the kernel, or unknown (None) when the peer has gone.
+
+Repro:
+    `get_stream_addrs()` on both ends of a connection.
+
+Upstream:
+    https://github.com/goodboy/tractor/issues/473 (commit bceca74e, 2026-08-13)
+
+Remove when:
+    No tractor before 2026-08-13 is in use any more.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.darwin.sockets.credentials import PeerGoneError, peer_pid
+from macfix.engine.syntax import contains
+
+from ._repro import with_connection
+from ._stream_addrs import METHOD, addresses, get_stream_addrs_in
+
+
+def diagnose(source: Source) -> Diagnosis:
+    method = get_stream_addrs_in(source)
+    if isinstance(method, Diagnosis):
+        return method
+    matches = [
+        node
+        for node in ast.walk(method)
+        if isinstance(node, ast.Match) and ast.unparse(node.subject) == "(peername, sockname)"
+    ]
+    if len(matches) != 1:
+        return unknown(f"{METHOD}() does not tell the names apart by one match statement")
+    return _diagnosis_of(matches[0])
+
+
+def _diagnosis_of(match: ast.Match) -> Diagnosis:
+    both_str = [case for case in match.cases if ast.unparse(case.pattern) == "[str(), str()]"]
+    if not both_str:
+        return needed(f"line {match.lineno} has no case for two names that are str")
+    case = both_str[0]
+    if any(contains(statement, "peername or sockname") for statement in case.body):
+        return not_needed("of two str names it takes the one that is not empty")
+    if len(case.body) == 1 and contains(case.body[0], "Path(peername)"):
+        return needed(f"line {case.body[0].lineno} takes the peer's name, which may be empty")
+    return unknown("what it takes of two str names is not known")
+
+
+def install(module: ModuleType, changes: Changes) -> None:
+    def get_stream_addrs(
+        wrapped: Callable[..., Any],
+        instance: object,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        path = _bound_path(*args, **kwargs)
+        if path is None:
+            return wrapped(*args, **kwargs)
+        return addresses(module.UDSAddress, path, _pid_or_unknown(*args, **kwargs))
+
+    changes.wrap(module.MsgpackUDSStream, "get_stream_addrs", get_stream_addrs)
+
+
+def _bound_path(stream: Any) -> str | None:
+    """Return the path of a connection between two str names, None where upstream must decide."""
+    try:
+        names = (stream.socket.getpeername(), stream.socket.getsockname())
+    except OSError:
+        return None
+    if not all(isinstance(name, str) for name in names):
+        return None
+    return next((name for name in names if name), None)
+
+
+def _pid_or_unknown(stream: Any) -> int | None:
+    try:
+        return peer_pid(stream.socket)
+    except PeerGoneError:
+        return None
+
+
+def repro() -> None:
+    uds = import_module("tractor.ipc._uds")
+
+    async def compare(ours: Any, theirs: Any, path: str) -> None:
+        for side, stream in {"connecting": ours, "accepting": theirs}.items():
+            for address in uds.MsgpackUDSStream.get_stream_addrs(stream):
+                seen = (str(address.sockpath), address.maybe_pid)
+                assert seen == (path, os.getpid()), f"{side} side: {seen}, not {path}"
+
+    with_connection(compare)
