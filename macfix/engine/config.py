@@ -28,8 +28,11 @@ VARIABLES = {
 """The variables that users set, with what they mean: `macfix --help` and the docs show these."""
 
 _INTERNAL = frozenset(
-    {"MACFIX_TREE", "MACFIX_SHM_TREE"}  # set by macfix itself, for the processes of a tree
-    | {"MACFIX_HEAVY", "MACFIX_UPSTREAM", "MACFIX_UPSTREAM_PYTHON", "MACFIX_PIKER_PYTHON"}  # tests
+    # set by macfix itself, for the processes of a tree
+    {"MACFIX_TREE", "MACFIX_SHM_TREE", "MACFIX_SIMULATE_SESSION"}
+    # for its tests
+    | {"MACFIX_HEAVY", "MACFIX_SEED", "MACFIX_UPSTREAM", "MACFIX_UVLOOP"}
+    | {"MACFIX_UPSTREAM_PYTHON", "MACFIX_PIKER_PYTHON", "MACFIX_PIKER_2022_PYTHON"}
 )
 _OFF = frozenset({"off", "0", "no", "false"})
 
