@@ -106,7 +106,8 @@ class Config:
     def complaints(self) -> list[str]:
         """What is wrong with the variables by themselves, one sentence each."""
         found = [
-            f"macfix has no variable {name}{_nearest(name, VARIABLES)}" for name in self.unknown
+            f"macfix has no variable {name}{_nearest(name, VARIABLES, 'MACFIX_')}"
+            for name in self.unknown
         ]
         found += [f"{name} is set and names nothing: unset it" for name in self.empty]
         both = sorted(self.skip & (self.only or frozenset()))
@@ -138,9 +139,11 @@ def _names(value: str | None) -> frozenset[str]:
     return frozenset(name.strip() for name in (value or "").split(",") if name.strip())
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+def _nearest(name: str, known: Iterable[str], start: str = "") -> str:
+    """The words that name the nearest of *known*; *start*, which all have, does not count."""
+    ends = [each.removeprefix(start) for each in known]
+    close = difflib.get_close_matches(name.removeprefix(start), ends, n=1)
+    return f"; did you mean {start}{close[0]}?" if close else ""
 
 
 def _cache_folder(env: Mapping[str, str]) -> str | None:

@@ -6,6 +6,7 @@ Nothing of upstream is imported: an upstream that cannot be imported can be surv
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
@@ -59,7 +60,7 @@ def locate(name: str, first: Sequence[str] = ()) -> ModuleSpec | None:
     """
     top, *rest = name.split(".")
     try:
-        spec = PathFinder.find_spec(top, list(first)) or importlib.util.find_spec(top)
+        spec = PathFinder.find_spec(top, [*first, *sys.path]) or importlib.util.find_spec(top)
     except Exception:
         return None  # an importer that misbehaves, or a module without a spec
     for part in rest:

@@ -1,266 +1,302 @@
-"""The bytecode cache: used when it can be trusted, and never in the way."""
+"""The cache of answers: used when it can be trusted, never in the way, and never any code."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from macfix import needed
-from macfix.engine._cache import Cache, Record, default_folder, key_of
-from macfix.engine._patch import Verdict
-from tests.support.engine import ROOT, World, make_patch, replace_constant
-
-MOD = f"{ROOT}.mod"
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    monkeypatch.setenv("MACFIX_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "bytecode"
-
-
-@pytest.fixture
-def world(tmp_path: Path, folder: Path) -> Iterator[World]:
-    made = World(tmp_path / "up")
-    made.write(MOD, "answer = 1")
-    yield made
-    made.close()
-
-
-class Counted:
-    """A patch that counts how often it is asked and rewrites 1 to its number."""
-
-    def __init__(self, number: int = 2) -> None:
-        self.asked = 0
-        self.rewrite = replace_constant(1, number)
-
-    def needed(self, source: Any) -> Verdict:
-        self.asked += 1
-        return needed("always")
-
-    def import_once(self, world: World) -> int:
-        world.mend(make_patch(needed=self.needed_function(), rewrite=self.rewrite))
-        sys.modules.pop(MOD, None)
-        answer: int = world.load().answer
-        sys.meta_path.remove(world.finders.pop())
-        return answer
-
-    def needed_function(self) -> Any:
-        # a plain function: the fingerprint is taken of the module that defines it
-        return lambda source: self.needed(source)
-
-
-def test_the_second_import_asks_no_patch_and_rewrites_nothing(world: World, folder: Path) -> None:
-    counted = Counted()
-    assert [counted.import_once(world) for _ in range(3)] == [2, 2, 2]
-    assert counted.asked == 1
-    assert len(list(folder.iterdir())) == 1
-
-
-def test_a_changed_source_is_looked_at_again(world: World) -> None:
-    counted = Counted()
-    assert counted.import_once(world) == 2
-    world.write(MOD, "answer = [1, 3]")
-    assert counted.import_once(world) == [2, 3]
-    assert counted.asked == 2
-
-
-def test_a_changed_patch_is_asked_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    counted = Counted()
-    assert counted.import_once(world) == 2
-    monkeypatch.setattr("macfix.engine._fingerprint._folder_state", lambda folder: b"edited")
-    assert counted.import_once(world) == 2
-    assert counted.asked == 2
-
-
-HELPERS = """
-import ast
-from macfix import needed
-
-def always(source):
-    return needed("always")
-
-def putting(number):
-    def rewrite(tree):
-        tree.body[0].value = ast.copy_location(ast.Constant(number), tree.body[0].value)
-        return tree
-    return rewrite
-"""
+from macfix import Diagnosis
+from macfix.engine import cache
+from macfix.engine.cache import Cache, key_of
+from macfix.engine.config import Config
+from tests.support.engine import MOD, FakeUpstream
 
 PLUGIN = """
-import sys
-from functools import partial
-from macfix import Patch, hookimpl
-from fake_macfix_plugin_helpers import always, putting
+from macfix import hookimpl
 
 @hookimpl
-def macfix_patches():
-    return [Patch(name="p", targets=("fakeup.mod",), summary="s", upstream="u", remove_when="r",
-        platforms=frozenset({sys.platform}), needed=NEEDED, rewrite=putting(NUMBER))]
+def macfix_targets():
+    return ["fakeup.mod"]
+
+@hookimpl
+def macfix_patches(target):
+    from fake_macfix_on_disk import number
+    return [number]
 """
 
+PATCH = """
+import ast, sys
+from macfix import needed
+from fake_macfix_on_disk._helper import NUMBER
 
-@pytest.mark.parametrize("asking", ["always", "partial(always)"])
-def test_a_plugin_that_changes_is_asked_again_though_its_helpers_lie_elsewhere(
-    world: World, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asking: str
+PLATFORMS = frozenset({sys.platform})
+asked = []
+
+def diagnose(source):
+    asked.append(source.module)
+    return needed("it is wrong")
+
+def rewrite(tree):
+    tree.body[0].value = ast.copy_location(ast.Constant(NUMBER), tree.body[0].value)
+    return tree
+"""
+
+OWN = "fake_macfix_on_disk"
+
+
+class Tries:
+    """Imports the target again and again, each time as a process of its own would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "cache" / "answers"
+        self.config = Config(cache=str(folder / "cache"))
+        self.upstream = FakeUpstream(folder / "up")
+        self.upstream.write(MOD, "answer = 1")
+        self.plugin = folder / "plugins" / OWN
+        self.plugin.mkdir(parents=True)
+        sys.path.insert(0, str(self.plugin.parent))
+        (self.plugin / "__init__.py").write_text(PLUGIN)
+        (self.plugin / "number.py").write_text(PATCH)
+        self.write_helper(2)
+
+    def write_helper(self, number: int) -> None:
+        (self.plugin / "_helper.py").write_text(f"NUMBER = {number}\n")
+
+    def load(self) -> tuple[int, int]:
+        """The target's answer, and how often the patch was asked for it."""
+        importlib.invalidate_caches()
+        cache._digest_of_code.cache_clear()
+        engine = self.upstream.patch(config=self.config, plugins={"disk": OWN})
+        answer = self.upstream.load().answer
+        asked = len(sys.modules[f"{OWN}.number"].asked)  # type: ignore[attr-defined]
+        assert [str(entry.state) for entry in engine.entries()] == ["applied"]
+        self.upstream.forget()
+        for name in [name for name in sys.modules if name.partition(".")[0] == OWN]:
+            del sys.modules[name]
+        return answer, asked
+
+    def file(self) -> Path:
+        (file,) = self.folder.iterdir()
+        return file
+
+
+@pytest.fixture
+def tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tries]:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    made = Tries(tmp_path)
+    yield made
+    made.upstream.close()
+
+
+def test_the_second_import_asks_no_patch(tries: Tries) -> None:
+    assert [tries.load() for _ in range(3)] == [(2, 1), (2, 0), (2, 0)]
+
+
+def test_what_is_kept_is_answers_and_no_code(tries: Tries) -> None:
+    tries.load()
+    assert json.loads(tries.file().read_text()) == {"disk-number": ["needed", "it is wrong"]}
+    assert tries.file().name.startswith(f"{MOD}-")
+
+
+def test_a_changed_source_is_looked_at_again(tries: Tries) -> None:
+    tries.load()
+    tries.upstream.write(MOD, "answer = [1, 3]")
+    assert tries.load() == (2, 1)
+
+
+def test_a_change_in_any_file_of_the_plugin_has_it_asked_again(tries: Tries) -> None:
+    assert tries.load() == (2, 1)
+    tries.write_helper(300)
+    assert tries.load() == (300, 1)
+    (tries.plugin / "another.py").touch()
+    assert tries.load() == (300, 1)
+    assert tries.load() == (300, 0)
+
+
+@pytest.mark.parametrize("what", ["macfix.engine.cache.__version__", "sys.version"])
+def test_another_version_asks_again(
+    tries: Tries, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    for name in ("plugin", "helpers"):
-        (tmp_path / name).mkdir()
-        monkeypatch.syspath_prepend(str(tmp_path / name))
-    (tmp_path / "helpers" / "fake_macfix_plugin_helpers.py").write_text(HELPERS)
-    seen = []
-    for number in (20, 300, 300):
-        text = PLUGIN.replace("NUMBER", str(number)).replace("NEEDED", asking)
-        file = tmp_path / "plugin" / "fake_macfix_plugin_of_helpers.py"
-        if not seen or seen[-1] != number:
-            file.write_text(text)
-            importlib.invalidate_caches()
-        world.mend(plugin="fake_macfix_plugin_of_helpers")
-        seen.append(world.load().answer)
-        sys.meta_path.remove(world.finders.pop())
-        for module in (MOD, "fake_macfix_plugin_of_helpers"):
-            del sys.modules[module]
-    assert seen == [20, 300, 300]
-    assert len(list(folder.iterdir())) == 2
+    tries.load()
+    monkeypatch.setattr(what, "another")
+    assert tries.load() == (2, 1)
 
 
-def test_the_cache_is_the_users_alone(world: World, folder: Path) -> None:
-    Counted().import_once(world)
-    (file,) = folder.iterdir()
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+def test_the_cache_is_the_users_alone(tries: Tries) -> None:
+    tries.load()
+    assert stat.S_IMODE(tries.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(tries.file().stat().st_mode) == 0o600
 
 
-def spoil_by_truncation(folder: Path, file: Path) -> None:
+# -- damaged, foreign ------------------------------------------------------------------------------
+
+
+def cut_off(folder: Path, file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-5])
 
 
-def spoil_one_byte(folder: Path, file: Path) -> None:
-    data = bytearray(file.read_bytes())
-    data[-3] ^= 0xFF
-    file.write_bytes(data)
-
-
-def spoil_by_emptying(folder: Path, file: Path) -> None:
+def empty(folder: Path, file: Path) -> None:
     file.write_bytes(b"")
 
 
-def let_others_write_the_file(folder: Path, file: Path) -> None:
+def not_text(folder: Path, file: Path) -> None:
+    file.write_bytes(b"\xff\xfe\0")
+
+
+def nested(folder: Path, file: Path) -> None:
+    file.write_text("[" * 100_000)
+
+
+def no_answers(folder: Path, file: Path) -> None:
+    file.write_text("17")
+
+
+def other_answers(folder: Path, file: Path) -> None:
+    file.write_text('{"disk-other": ["needed", "x"]}')
+
+
+def unknown_state(folder: Path, file: Path) -> None:
+    file.write_text('{"disk-number": ["perhaps", "x"]}')
+
+
+def no_reason(folder: Path, file: Path) -> None:
+    file.write_text('{"disk-number": ["needed", 17]}')
+
+
+def half_an_answer(folder: Path, file: Path) -> None:
+    file.write_text('{"disk-number": ["needed"]}')
+
+
+def others_write_the_file(folder: Path, file: Path) -> None:
     file.chmod(0o666)
 
 
-def let_others_write_the_folder(folder: Path, file: Path) -> None:
+def others_write_the_folder(folder: Path, file: Path) -> None:
     folder.chmod(0o777)
 
 
-def put_a_link_in_its_place(folder: Path, file: Path) -> None:
+def others_write_the_folder_above(folder: Path, file: Path) -> None:
+    folder.parent.chmod(0o777)
+
+
+def a_link(folder: Path, file: Path) -> None:
     elsewhere = folder.parent / "elsewhere"
     file.rename(elsewhere)
     file.symlink_to(elsewhere)
 
 
-def put_a_fifo_in_its_place(folder: Path, file: Path) -> None:
+def a_fifo(folder: Path, file: Path) -> None:
     file.unlink()
     os.mkfifo(file)
 
 
-def link_the_folder(folder: Path, file: Path) -> None:
+def the_folder_a_link(folder: Path, file: Path) -> None:
     elsewhere = folder.parent / "elsewhere"
     folder.rename(elsewhere)
     folder.symlink_to(elsewhere)
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        spoil_by_truncation,
-        spoil_one_byte,
-        spoil_by_emptying,
-        let_others_write_the_file,
-        let_others_write_the_folder,
-        put_a_link_in_its_place,
-        put_a_fifo_in_its_place,
-        link_the_folder,
-    ],
-)
-def test_a_file_that_cannot_be_trusted_is_not_executed(
-    world: World, folder: Path, spoil: Any
+DAMAGES = [cut_off, empty, not_text, nested, no_answers, other_answers, unknown_state, no_reason]
+DAMAGES += [half_an_answer, others_write_the_file, a_link]
+FOREIGN = [others_write_the_folder_above, the_folder_a_link, a_fifo]
+
+
+@pytest.mark.parametrize("spoil", [*DAMAGES, *FOREIGN, others_write_the_folder])
+def test_a_file_that_cannot_be_trusted_is_not_believed(
+    tries: Tries, spoil: Callable[[Path, Path], None]
 ) -> None:
-    counted = Counted()
-    assert counted.import_once(world) == 2
-    (file,) = folder.iterdir()
-    spoil(folder, file)
-    assert counted.import_once(world) == 2
-    assert counted.asked == 2
+    tries.load()
+    spoil(tries.folder, tries.file())
+    assert tries.load() == (2, 1)
+    if spoil in DAMAGES:  # and it is written anew
+        assert tries.load() == (2, 0)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
-def test_a_file_of_another_user_is_not_executed(world: World, folder: Path) -> None:
-    counted = Counted()
-    assert counted.import_once(world) == 2
-    (file,) = folder.iterdir()
-    os.chown(file, 12345, 12345)
-    assert counted.import_once(world) == 2
-    assert counted.asked == 2
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_user_is_not_believed(tries: Tries) -> None:
+    tries.load()
+    os.chown(tries.file(), 12345, 12345)
+    assert tries.load() == (2, 1)
 
 
-def test_without_a_usable_folder_all_works_uncached(
-    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_where_the_folder_is_another_users_nothing_is_written_or_believed(tries: Tries) -> None:
+    """So it is under sudo, which on macOS keeps HOME."""
+    home = tries.folder.parent.parent
+    os.chown(home, 12345, 12345)
+    assert [tries.load() for _ in range(2)] == [(2, 1), (2, 1)]
+    assert not tries.folder.parent.exists()
+    os.chown(home, 0, 0)
+    tries.load()
+    os.chown(tries.folder, 12345, 12345)
+    assert tries.load() == (2, 1)
+    assert tries.folder.stat().st_uid == 12345
+
+
+# -- not possible ----------------------------------------------------------------------------------
+
+
+def test_without_a_usable_folder_all_works_uncached(tries: Tries, tmp_path: Path) -> None:
     (tmp_path / "a file").touch()
-    monkeypatch.setenv("MACFIX_CACHE_DIR", str(tmp_path / "a file" / "cache"))
-    counted = Counted()
-    assert [counted.import_once(world) for _ in range(2)] == [2, 2]
-    assert counted.asked == 2
+    for folder in (None, str(tmp_path / "a file" / "cache"), "/dev/null/x"):
+        tries.config = Config(cache=folder)
+        assert [tries.load() for _ in range(2)] == [(2, 1), (2, 1)]
 
 
 def test_nothing_is_written_when_python_is_told_to_write_no_bytecode(
-    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+    tries: Tries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    assert Counted().import_once(world) == 2
-    assert not folder.exists()
+    tries.load()
+    assert not tries.folder.exists()
 
 
-def test_a_privileged_process_uses_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    assert default_folder() is None
-
-
-def test_the_default_folder_is_where_the_platform_keeps_caches(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_full_disk_leaves_nothing_half_written(
+    tries: Tries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("MACFIX_CACHE_DIR", raising=False)
-    monkeypatch.setenv("HOME", "/home/someone")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
-    monkeypatch.setattr(sys, "platform", "linux")
-    assert default_folder() == "/xdg/macfix"
-    monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
-    assert default_folder() == "/home/someone/.cache/macfix"
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert default_folder() == "/home/someone/Library/Caches/macfix"
+    def full(source: str, destination: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert tries.load() == (2, 1)
+    assert list(tries.folder.iterdir()) == []
 
 
-def test_old_vintages_of_a_module_make_room_for_new_ones(folder: Path) -> None:
-    cache = Cache(str(folder.parent))
+def test_code_that_lies_in_no_folder_cannot_be_digested(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert key_of("a.b", b"", [], []) is not None
+    assert key_of("a.b", b"", [], ["no_such_module"]) is None
+    assert key_of("a.b", b"", [object()], []) is None  # of the module builtins
+
+
+# -- by itself -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    return Cache(str(tmp_path / "cache"))
+
+
+def test_what_is_read_is_what_was_written(own: Cache) -> None:
+    answers = {"a": Diagnosis("needed", "wäre"), "b": Diagnosis("not needed", "")}
+    own.write("k-1", answers)
+    assert own.read("k-1") == answers
+    assert own.read("k-2") is None
+    own.write("k-3", {"a": Diagnosis("unknown", "a lone surrogate \udc80")})
+    assert own.read("k-3") is not None
+
+
+def test_versions_of_a_module_make_room_for_newer_ones(own: Cache, tmp_path: Path) -> None:
     for number in range(20):
-        cache.write(key_of("a.b", "/x", str(number).encode(), "p"), Record({}, None))
-    cache.write(key_of("a.c", "/x", b"", "p"), Record({}, None))
-    names = [file.name.partition("-")[0] for file in folder.iterdir()]
-    assert (names.count("a.b"), names.count("a.c")) == (8, 1)
-
-
-def test_what_is_read_is_what_was_written(folder: Path) -> None:
-    cache = Cache(str(folder.parent))
-    record = Record({"a": Verdict("needed", "wäre"), "b": Verdict("not needed", "")}, None)
-    cache.write("k-1", record)
-    assert cache.read("k-1") == record
-    assert cache.read("k-2") is None
+        own.write(f"a.b-{number:02}", {})
+        os.utime(tmp_path / "cache" / "answers" / f"a.b-{number:02}", (number, number))
+    own.write("a.c-1", {})
+    left = sorted(file.name for file in (tmp_path / "cache" / "answers").iterdir())
+    assert left == [*(f"a.b-{number:02}" for number in range(12, 20)), "a.c-1"]

@@ -5,20 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from macfix import not_needed, unknown
-from macfix.engine import survey
-from macfix.engine._survey import locate
-from tests.support.engine import ROOT, World, always, make_patch, make_plugin
+from macfix.engine.config import Config
+from macfix.engine.plugins import Plugins
+from macfix.engine.survey import Finding, locate, survey
+from tests.support.engine import ROOT, FakeUpstream, always, make_patch, make_plugin
 
 MOD = f"{ROOT}.sub.mod"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
+def upstream(tmp_path: Path) -> Iterator[FakeUpstream]:
+    made = FakeUpstream(tmp_path)
     made.write(ROOT, "raise RuntimeError('must not be imported')", package=True)
     made.write(f"{ROOT}.sub", "raise RuntimeError('must not be imported')", package=True)
     made.write(MOD, "raise RuntimeError('must not be imported')")
@@ -26,64 +28,79 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
-def test_a_target_is_judged_without_being_imported(world: World) -> None:
-    plugin = make_plugin(
-        [
-            make_patch("a", MOD),
-            make_patch("b", MOD, needed=always(not_needed("cured"))),
-            make_patch("c", MOD, needed=lambda source: unknown(source.path)),
-        ]
+def findings(*patches: ModuleType, target: str = MOD) -> list[Finding]:
+    return survey(Plugins(Config(), {"p": make_plugin(by_target={target: patches})}))
+
+
+def test_a_target_is_diagnosed_without_being_imported(upstream: FakeUpstream) -> None:
+    found = findings(
+        make_patch("a"),
+        make_patch("b", diagnose=always(not_needed("fixed"))),
+        make_patch("c", diagnose=lambda source: unknown(source.path)),
     )
-    findings = survey([plugin])
-    path = str(world.folder / ROOT / "sub" / "mod.py")
-    ours = [f for f in findings if f.target == MOD]
-    assert [(f.patch, f.verdict.state, f.path) for f in ours] == [
-        ("a", "needed", path),
-        ("b", "not needed", path),
-        ("c", "unknown", path),
+    path = str(upstream.folder / ROOT / "sub" / "mod.py")
+    assert found == [
+        Finding("p-a", MOD, path, "needed", "the test says so"),
+        Finding("p-b", MOD, path, "not needed", "fixed"),
+        Finding("p-c", MOD, path, "unknown", path),
     ]
-    assert ours[2].verdict.reason == path
     assert ROOT not in sys.modules
 
 
-def test_a_target_that_is_not_installed_is_left_out(world: World) -> None:
-    plugin = make_plugin([make_patch("a", f"{ROOT}.absent"), make_patch("b", "absent.mod")])
-    assert survey([plugin]) == []
+def test_patches_of_every_platform_are_asked(upstream: FakeUpstream) -> None:
+    (finding,) = findings(make_patch("a", PLATFORMS=frozenset({"beos"})))
+    assert finding.state == "needed"
 
 
-def test_a_patch_that_raises_is_an_unknown_with_its_error(world: World) -> None:
-    (finding,) = survey([make_plugin([make_patch("a", MOD, needed=lambda source: 1 / 0)])])
-    assert finding.verdict.state == "unknown"
-    assert "ZeroDivisionError" in finding.verdict.reason
+@pytest.mark.parametrize("target", [f"{ROOT}.absent", "absent.mod"])
+def test_a_target_that_is_not_installed_is_left_out(upstream: FakeUpstream, target: str) -> None:
+    assert findings(make_patch(), target=target) == []
 
 
-def test_a_patch_that_wants_to_end_the_program_is_an_unknown_too(world: World) -> None:
-    (finding,) = survey([make_plugin([make_patch("a", MOD, needed=lambda source: sys.exit(3))])])
-    assert finding.verdict.reason == "needed() raised SystemExit: 3"
+def test_a_target_whose_source_cannot_be_read_is_unknown(upstream: FakeUpstream) -> None:
+    import py_compile
+
+    file = upstream.folder / ROOT / "sub" / "mod.py"
+    py_compile.compile(str(file), cfile=str(file.with_suffix(".pyc")))
+    file.unlink()
+    (finding,) = findings(make_patch())
+    assert (finding.state, finding.reason) == ("unknown", "its source cannot be read")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("wrong"), SystemExit(3)], ids=repr)
+def test_a_patch_that_raises_is_an_unknown_with_its_error(
+    upstream: FakeUpstream, error: BaseException
+) -> None:
+    def diagnose(source: object) -> object:
+        raise error
+
+    (finding,) = findings(make_patch(diagnose=diagnose))
+    assert finding.state == "unknown"
+    assert finding.reason == f"diagnose() raised {type(error).__name__}: {error}"
 
 
 def test_an_importer_that_misbehaves_does_not_hide_a_target(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Misbehaves:
         def find_spec(self, name: str, path: object = None, target: object = None) -> None:
             raise RuntimeError("not today")
 
     monkeypatch.setattr(sys, "meta_path", [Misbehaves(), *sys.meta_path])
-    assert [f.target for f in survey([make_plugin([make_patch("a", MOD)])])] == [MOD]
+    assert [finding.target for finding in findings(make_patch())] == [MOD]
 
 
-def test_what_is_no_package_has_no_submodules(world: World) -> None:
+def test_what_is_no_package_has_no_submodules(upstream: FakeUpstream) -> None:
     assert locate(f"{MOD}.deeper") is None
     assert locate("no_such_package_anywhere.mod") is None
 
 
-def test_a_target_below_namespace_packages_is_found(world: World) -> None:
-    folder = world.folder / "fakeup_ns" / "deep"
+def test_a_target_below_namespace_packages_is_found(upstream: FakeUpstream) -> None:
+    folder = upstream.folder / "fakeup_ns" / "deep"
     folder.mkdir(parents=True)
     (folder / "mod.py").write_text("raise RuntimeError('must not be imported')")
     spec = locate("fakeup_ns.deep.mod")
     assert spec is not None
-    assert spec.origin == str(folder / "mod.py")
+    assert (spec.name, spec.origin) == ("fakeup_ns.deep.mod", str(folder / "mod.py"))
     assert locate("fakeup_ns.deep.absent") is None
     assert "fakeup_ns" not in sys.modules

@@ -1,0 +1,128 @@
+"""What is said once in a tree of processes, siblings included."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from macfix import MacfixWarning
+from macfix.engine import once
+from tests.support.surroundings import REPOSITORY
+
+SAY = (
+    "import sys, warnings; from macfix.engine import once; "
+    "once.join_tree(); once.warn_once(sys.argv[1], sys.argv[2] or None)"
+)
+
+PARENT = f"""
+import subprocess, sys
+from macfix.engine import once
+once.join_tree()
+words = [sys.executable, "-c", {SAY!r}, *sys.argv[1:]]
+children = [subprocess.Popen(words) for _ in range(4)]
+print([child.wait() for child in children])
+"""
+
+
+def run(code: str, *words: str, **env: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={"PYTHONPATH": str(REPOSITORY), "HOME": os.environ["HOME"], **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+@pytest.fixture(autouse=True)
+def _tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(once.VARIABLE, "0a")
+    monkeypatch.setattr(once, "_said", set())
+
+
+def count_of_warnings(folder: Path | None, message: str = "said") -> int:
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        once.warn_once(message, None if folder is None else str(folder))
+    return sum(warning.category is MacfixWarning for warning in caught)
+
+
+def start_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(once, "_said", set())
+
+
+def test_siblings_say_it_once_and_another_tree_again(tmp_path: Path) -> None:
+    for number in (1, 2):
+        said = run(PARENT, f"siblings say {number}", str(tmp_path / "cache"))
+        assert said.count(f"MacfixWarning: siblings say {number}") == 1
+    assert run(PARENT, "siblings say 1", str(tmp_path / "cache")).count("siblings say 1") == 1
+
+
+def test_without_a_folder_each_process_says_it(tmp_path: Path) -> None:
+    assert run(PARENT, "siblings say", "").count("siblings say") == 4
+    assert [count_of_warnings(None) for _ in range(2)] == [1, 0]
+
+
+def test_another_message_is_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [count_of_warnings(tmp_path, text) for text in ("a", "b", "a")]
+    start_another_process(monkeypatch)
+    assert [*said, count_of_warnings(tmp_path, "a")] == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("tree", ["", "../up", "a/b", "a b"])
+def test_a_name_of_a_tree_that_is_none_names_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tree: str
+) -> None:
+    monkeypatch.setenv(once.VARIABLE, tree)
+    for _ in range(2):
+        start_another_process(monkeypatch)
+        assert count_of_warnings(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_others_can_change_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o777)
+    for _ in range(2):
+        start_another_process(monkeypatch)
+        assert count_of_warnings(tmp_path / "cache") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_where_the_folder_is_another_users_nothing_is_written(tmp_path: Path) -> None:
+    """So it is under sudo."""
+    os.chown(tmp_path, 12345, 12345)
+    assert count_of_warnings(tmp_path / "cache") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_yesterday_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert count_of_warnings(tmp_path) == 1
+    (file,) = (tmp_path / "said").iterdir()
+    old = time.time() - 2 * 86400
+    os.utime(file, (old, old))
+    start_another_process(monkeypatch)
+    assert count_of_warnings(tmp_path, "another") == 1
+    assert file not in list((tmp_path / "said").iterdir())
+
+
+def test_a_tree_is_named_once_and_its_name_can_be_taken_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    once.join_tree()
+    assert os.environ[once.VARIABLE] == "0a"
+    monkeypatch.delenv(once.VARIABLE)
+    once.join_tree()
+    assert os.environ[once.VARIABLE].isalnum()
+    once.leave_tree()
+    assert once.VARIABLE not in os.environ
