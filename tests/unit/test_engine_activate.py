@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.support.plugin import lay_out_plugin
+from tests.support.surroundings import REPOSITORY
 
-PLUGIN = """\
-import macfix
+PATCH = """\
+from macfix import needed
+
+def diagnose(source):
+    return needed("yes")
 
 def install(module, changes):
     changes.set(module, "answer", 42)
@@ -20,11 +24,16 @@ def install(module, changes):
     changes.wrap(module.C, "m", lambda wrapped, instance, args, kwargs: wrapped() + 10)
     changes.wrap(module.C, "s", lambda wrapped, instance, args, kwargs: wrapped() + 10)
     changes.wrap(module.C, "k", lambda wrapped, instance, args, kwargs: wrapped() + 10)
+"""
 
-@macfix.hookimpl
-def macfix_patches():
-    return [macfix.Patch(name="p", targets=("tractor.thing",), summary="s", upstream="u",
-        remove_when="r", needed=lambda source: macfix.needed("yes"), install=install)]
+REWRITE = """\
+from macfix import needed
+
+def diagnose(source):
+    return needed("yes")
+
+def rewrite(tree):
+    return tree
 """
 
 UPSTREAM = """\
@@ -44,11 +53,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "tractor").mkdir()
     (tmp_path / "tractor" / "__init__.py").touch()
     (tmp_path / "tractor" / "thing.py").write_text(UPSTREAM)
-    (tmp_path / "the_plugin.py").write_text(PLUGIN)
-    info = tmp_path / "the_plugin-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: the-plugin\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[macfix]\nthe-plugin = the_plugin\n")
+    lay_out_plugin(tmp_path, "own", {"p": PATCH}, {"tractor.thing": ["p"]})
     return tmp_path
 
 
@@ -65,7 +70,12 @@ def run(folder: Path, program: str, **env: str) -> list[str]:
     return (done.stdout + done.stderr).splitlines()
 
 
-FORCED = {"MACFIX_FORCE": "p", "MACFIX_ONLY": "p"}
+def add_to_the_top(folder: Path, line: str) -> None:
+    with (folder / "own_plugin" / "__init__.py").open("a") as file:
+        file.write(f"\n{line}\n")
+
+
+FORCED = {"MACFIX_FORCE": "own-p", "MACFIX_ONLY": "own-p"}
 
 
 def test_off_darwin_nothing_happens(folder: Path) -> None:
@@ -101,7 +111,7 @@ def test_activating_twice_is_activating_once(folder: Path) -> None:
 
 def test_threads_that_activate_at_once_activate_once(folder: Path) -> None:
     program = """
-    import sys, threading, macfix, macfix.engine
+    import sys, threading, macfix
     barrier = threading.Barrier(8)
     def work():
         barrier.wait()
@@ -115,18 +125,27 @@ def test_threads_that_activate_at_once_activate_once(folder: Path) -> None:
     assert run(folder, program, **FORCED) == ["1 11"]
 
 
-def test_activation_imports_nothing_heavy(folder: Path) -> None:
+def test_plugins_and_patches_are_loaded_when_they_are_needed(folder: Path) -> None:
     program = """
-    import sys
-    before = set(sys.modules)
-    import macfix
+    import sys, macfix, macfix.simulate
+    if sys.platform == "linux":
+        macfix.simulate.start("1")
+    def loaded():
+        ours = ("own_plugin", "macfix.patches.uds")
+        return sorted(name for name in sys.modules if name.startswith(ours))
     assert macfix.activate()
-    heavy = {"pluggy", "wrapt", "importlib.metadata", "typing", "inspect", "ast", "dataclasses"}
-    print(sorted(heavy & (set(sys.modules) - before)))
-    import json
-    print(sorted(heavy & (set(sys.modules) - before)))
+    import json, socket
+    print(loaded())
+    import tractor
+    print(loaded())
+    import tractor.thing
+    print(loaded())
     """
-    assert run(folder, program, **FORCED)[0] == "[]"
+    assert run(folder, program) == [
+        "[]",
+        "['macfix.patches.uds', 'own_plugin']",
+        "['macfix.patches.uds', 'own_plugin', 'own_plugin.p']",
+    ]
 
 
 def test_a_target_imported_before_is_left_alone_with_one_warning(folder: Path) -> None:
@@ -134,11 +153,14 @@ def test_a_target_imported_before_is_left_alone_with_one_warning(folder: Path) -
     import tractor.thing, macfix
     macfix.activate(); macfix.activate()
     print(tractor.thing.answer)
-    print([str(e.state) for e in macfix.status().entries if e.patch == "p"])
+    print([str(e.state) for e in macfix.status().entries if e.patch == "own-p"])
     """
     lines = run(folder, program, **FORCED)
     assert lines[:2] == ["1", "['target already imported']"]
-    assert sum("activate macfix first" in line for line in lines) == 1
+    warned = [line for line in lines if "MacfixWarning" in line]
+    assert len(warned) == 1
+    assert "tractor.thing left as imported: it was imported before" in warned[0]
+    assert "`python -m macfix PROGRAM`" in warned[0]
 
 
 def test_deactivating_puts_everything_back(folder: Path) -> None:
@@ -179,8 +201,7 @@ def test_what_somebody_else_changed_since_is_said_and_left(folder: Path) -> None
 
 
 def test_rewritten_code_is_what_cannot_be_undone(folder: Path) -> None:
-    plugin = PLUGIN.replace("install=install", "rewrite=lambda tree: tree")
-    (folder / "the_plugin.py").write_text(plugin)
+    (folder / "own_plugin" / "p.py").write_text(REWRITE)
     program = """
     import macfix
     macfix.activate()
@@ -194,7 +215,7 @@ def test_rewritten_code_is_what_cannot_be_undone(folder: Path) -> None:
 
 def test_a_plugin_that_imports_a_target_does_not_execute_it_twice(folder: Path) -> None:
     (folder / "tractor" / "__init__.py").write_text("print('executing tractor')")
-    (folder / "the_plugin.py").write_text(PLUGIN + "\nimport tractor\n")
+    add_to_the_top(folder, "import tractor")
     program = """
     import macfix
     macfix.activate()
@@ -205,16 +226,16 @@ def test_a_plugin_that_imports_a_target_does_not_execute_it_twice(folder: Path) 
 
 
 def test_a_target_that_a_plugin_imports_is_late_and_said_to_be(folder: Path) -> None:
-    (folder / "the_plugin.py").write_text(PLUGIN + "\nimport tractor.thing\n")
+    add_to_the_top(folder, "import tractor.thing")
     program = """
     import macfix
     macfix.activate()
     import tractor.thing
-    print(tractor.thing.answer, [str(e.state) for e in macfix.status().entries if e.patch == "p"])
+    print(tractor.thing.answer, [str(e.state) for e in macfix.status().entries if e.patch == "own-p"])
     """
     lines = run(folder, program, **FORCED)
     assert lines[0] == "1 ['target already imported']"
-    assert sum("tractor.thing imported by a plugin before" in line for line in lines) == 1
+    assert sum("a plugin imported it, at its top" in line for line in lines) == 1
 
 
 def test_status_is_plain_data_too(folder: Path) -> None:
@@ -224,33 +245,44 @@ def test_status_is_plain_data_too(folder: Path) -> None:
     print(json.dumps(macfix.status().as_dict()["entries"]))
     """
     (line,) = run(folder, program, **FORCED)
-    assert '"patch": "p", "target": "tractor.thing", "state": "pending"' in line
+    assert '"patch": "own-p", "target": "tractor.thing", "state": "pending"' in line
+
+
+BROKEN = """\
+import pluggy
+def broken(*arguments, **named): raise RuntimeError("not today")
+pluggy.PluginManager.__init__ = broken
+"""
 
 
 def test_macfix_that_cannot_work_lets_the_program_run(folder: Path) -> None:
-    (folder / "pluggy.py").write_text("raise RuntimeError('no pluggy today')")
     program = """
     import macfix
     macfix.activate()
     import tractor.thing
     print(tractor.thing.answer)
     """
-    lines = run(folder, program, **FORCED)
+    lines = run(folder, BROKEN + textwrap.dedent(program), **FORCED)
     assert lines[0] == "1"
-    assert sum("no pluggy today" in line for line in lines) == 1
+    assert (
+        sum(
+            "cannot work here and changes nothing: RuntimeError: not today" in line
+            for line in lines
+        )
+        == 1
+    )
 
 
 def test_macfix_that_cannot_work_and_comes_late_lets_the_program_run(folder: Path) -> None:
-    (folder / "pluggy.py").write_text("raise RuntimeError('no pluggy today')")
     program = """
     import tractor.thing
     import macfix
     macfix.activate()
     print(tractor.thing.answer, macfix.status().active)
     """
-    lines = run(folder, program, **FORCED)
+    lines = run(folder, BROKEN + textwrap.dedent(program), **FORCED)
     assert lines[0] == "1 False"
-    assert any("no pluggy today" in line for line in lines[1:])
+    assert any("RuntimeError: not today" in line for line in lines[1:])
 
 
 def test_a_target_that_another_hook_imports_past_macfix_is_said_to_be(folder: Path) -> None:
@@ -263,27 +295,23 @@ def test_a_target_that_another_hook_imports_past_macfix_is_said_to_be(folder: Pa
     sys.meta_path.insert(0, AsksNobody())
     import tractor.thing
     print(tractor.thing.answer)
-    print([e.reason for e in macfix.status().entries if e.patch == "p"])
+    print([e.reason for e in macfix.status().entries if e.patch == "own-p"])
     """
-    answer, reasons = run(folder, program, **FORCED)
-    assert answer == "1"
-    assert "imported past macfix" in reasons
+    lines = run(folder, program, **FORCED)
+    assert lines[0] == "1"
+    assert "or past it by another import hook" in lines[1]
 
 
 def test_what_a_patch_says_it_cannot_undo_is_told(folder: Path) -> None:
-    plugin = PLUGIN.replace(
-        '    changes.set(module, "answer", 42)\n',
-        '    changes.set(module, "answer", 42)\n'
-        '    changes.on_revert(lambda: "copies of f stay")\n',
-    )
-    (folder / "the_plugin.py").write_text(plugin)
+    with (folder / "own_plugin" / "p.py").open("a") as file:
+        file.write('    changes.on_revert(lambda: "copies of f stay")\n')
     program = """
     import macfix
     macfix.activate()
     import tractor.thing
     print(macfix.deactivate(), tractor.thing.answer)
     """
-    assert run(folder, program, **FORCED) == ["['tractor.thing: p: copies of f stay'] 1"]
+    assert run(folder, program, **FORCED) == ["['tractor.thing: own-p: copies of f stay'] 1"]
 
 
 CHILD = """
@@ -298,7 +326,7 @@ CHILD = """
 """
 
 
-def test_children_of_a_host_are_mended_like_it_until_it_deactivates(folder: Path) -> None:
+def test_children_of_a_host_are_patched_like_it_until_it_deactivates(folder: Path) -> None:
     assert run(folder, CHILD.replace("CHILDREN", ""), **FORCED) == ["42", "True", "1"]
 
 
