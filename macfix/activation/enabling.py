@@ -41,8 +41,8 @@ class CannotEnableError(Exception):
 def content(folder: str) -> bytes:
     """The ``.pth`` file in *folder*: one line that ``site`` executes."""
     file = os.path.join(folder, AUTOLOAD)
-    start = f"import _macfix_autoload as m; m.start({ROOT!a}, {folder!a})"
-    line = f"import os; os.path.isfile({file!a}) and exec({start!a})"
+    start = f"__import__('_macfix_autoload').start({ROOT!a}, {folder!a})"
+    line = f"import os; os.access({file!a}, {os.R_OK}) and {start}"  # every start compiles it
     return _MARK + f"\n{line}\n".encode()
 
 

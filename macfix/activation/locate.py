@@ -13,7 +13,6 @@ import sys
 import sysconfig
 from collections.abc import Sequence
 from importlib.machinery import PathFinder
-from importlib.metadata import distributions
 from typing import NamedTuple
 
 from macfix.engine import survey
@@ -159,6 +158,8 @@ def _names_python(text: str) -> bool:
 
 
 def _console_script(name: str) -> Found:
+    from importlib.metadata import distributions  # dear, and most programs are found before
+
     declared: list[str] = []
     unreadable: list[str] = []
     for distribution in distributions():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
@@ -142,6 +141,8 @@ def _names(value: str | None) -> frozenset[str]:
 def _nearest(name: str, known: Iterable[str], start: str = "") -> str:
     """The words that name the nearest of *known*; *start*, which all have, does not count."""
     ends = [each.removeprefix(start) for each in known]
+    import difflib  # only where something is misspelt
+
     close = difflib.get_close_matches(name.removeprefix(start), ends, n=1)
     return f"; did you mean {start}{close[0]}?" if close else ""
 

@@ -221,7 +221,9 @@ class Engine:
             if live:
                 needed = self._needed(target, Source.of(spec, spec.loader), live)
                 self.executed(Plan(target, needed=needed), module)
-            reason = "it was imported before macfix was activated, or past it by another import hook"
+            reason = (
+                "it was imported before macfix was activated, or past it by another import hook"
+            )
             if target not in self._modules_before:
                 reason = "a plugin imported it, at its top, before all patches were known"
             for patch in patches:

@@ -10,13 +10,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .diagnosis import diagnose
 from .errors import describe
 from .patch import Diagnosis, Patch, unknown
-from .plugins import Plugins
 from .source import Source
+
+if TYPE_CHECKING:
+    from .plugins import Plugins
 
 
 @dataclass(frozen=True)

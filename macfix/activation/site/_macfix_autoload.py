@@ -1,6 +1,6 @@
 """What an interpreter that comes up with macfix executes of it at its start, and nothing else.
 
-It puts a finder first on ``sys.meta_path`` that waits for the first import of ``tractor`` or
+It puts itself first on ``sys.meta_path``, where it waits for the first import of ``tractor`` or
 ``piker``. Only then is the package macfix imported, from where it was when this was set up: never
 from another place that happens to be on ``sys.path``.
 
@@ -16,6 +16,12 @@ from _thread import get_ident
 
 PACKAGES = ("tractor", "piker")
 
+is_macfix = True
+"""How macfix knows that this module waits: it is a finder on ``sys.meta_path`` itself."""
+
+_asked = set()
+_root = None
+
 
 def start(root, folder):
     """Wait for an upstream, after starting the simulation if ``MACFIX_SIMULATE`` asks for it.
@@ -25,85 +31,80 @@ def start(root, folder):
         folder: where this file was when that was written down. If it is elsewhere now, the
             environment was moved or copied, and what *root* names is not its macfix.
     """
+    global _root
     here = os.path.dirname(__file__)
     if here != folder and os.path.realpath(here) != os.path.realpath(folder):
         return
     environ = os.environ
-    if environ.get("MACFIX_SIMULATE") and sys.platform != "darwin":
+    if "MACFIX_SIMULATE" in environ and sys.platform != "darwin":
         _simulate(root, environ["MACFIX_SIMULATE"])
+    if sys.platform != "darwin" and "MACFIX_FORCE" not in environ:
+        return
     off = environ.get("MACFIX", "").strip().lower() in ("off", "0", "no", "false")
-    wanted = sys.platform == "darwin" or environ.get("MACFIX_FORCE")
-    if wanted and not off and not any(hasattr(finder, "is_macfix") for finder in sys.meta_path):
-        sys.meta_path = [WaitingFinder(root), *sys.meta_path]
+    if not off and not any(hasattr(finder, "is_macfix") for finder in sys.meta_path):
+        _root = root
+        sys.meta_path = [sys.modules[__name__], *sys.meta_path]
 
 
-class WaitingFinder:
-    """Puts a loader before that of an upstream's module: the loader has macfix activated.
+def find_spec(name, path=None, target=None):
+    """Put a loader before that of an upstream's module: the loader has macfix activated.
 
     While the import system asks a finder, other threads' imports wait; so nothing is imported here.
     """
-
-    is_macfix = True
-
-    def __init__(self, root):
-        self._root = root
-        self._asked = set()
-
-    def find_spec(self, name, path=None, target=None):
-        call = (get_ident(), name)
-        if name.partition(".")[0] not in PACKAGES or call in self._asked:
-            return None
-        self._asked.add(call)  # another hook may ask all finders from inside its own find_spec()
-        try:
-            spec = self._find_behind(name, path, target)
-        finally:
-            self._asked.discard(call)
-        if spec is not None and hasattr(spec.loader, "exec_module"):
-            spec.loader = StartingLoader(self._root, spec)
-        return spec
-
-    def _find_behind(self, name, path, target):
-        for finder in list(sys.meta_path):
-            if finder is not self and hasattr(finder, "find_spec"):
-                spec = finder.find_spec(name, path, target)
-                if spec is not None:
-                    return spec
+    call = (get_ident(), name)
+    if name.partition(".")[0] not in PACKAGES or call in _asked:
         return None
+    _asked.add(call)  # another hook may ask all finders from inside its own find_spec()
+    try:
+        spec = _find_behind(name, path, target)
+    finally:
+        _asked.discard(call)
+    if spec is not None and hasattr(spec.loader, "exec_module"):
+        spec.loader = _loader_before(spec)
+    return spec
 
 
-class StartingLoader:
-    """Has macfix activated when a module is about to be loaded, and leaves the module to it."""
-
-    def __init__(self, root, spec):
-        self._root = root
-        self._spec = spec
-        self._inner = spec.loader
-
-    def create_module(self, spec):
-        create = getattr(self._loader(), "create_module", None)
-        return None if create is None else create(spec)
-
-    def exec_module(self, module):  # of a reload: it is created already
-        self._loader().exec_module(module)
-
-    def get_code(self, name):
-        return self._loader().get_code(name)
-
-    def _loader(self):
-        self._spec.loader = self._inner
-        finder = _activate(self._root)
-        if finder is not None:
-            finder.put_loader_into(self._spec)
-        return self._spec.loader
-
-    def __getattr__(self, name):
-        return getattr(self._inner, name)
+def _find_behind(name, path, target):
+    for finder in list(sys.meta_path):
+        if not hasattr(finder, "is_macfix") and hasattr(finder, "find_spec"):
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                return spec
+    return None
 
 
-def _activate(root):
+def _loader_before(spec):
+    """A loader that has macfix activated when it is to load, and leaves the module to it."""
+    inner = spec.loader
+
+    class StartingLoader:
+        def create_module(self, spec):
+            create = getattr(self._loader(), "create_module", None)
+            return None if create is None else create(spec)
+
+        def exec_module(self, module):  # of a reload: it is created already
+            self._loader().exec_module(module)
+
+        def get_code(self, name):
+            return self._loader().get_code(name)
+
+        def _loader(self):
+            spec.loader = inner
+            finder = _activate()
+            if finder is not None:
+                finder.put_loader_into(spec)
+            return spec.loader
+
+        def __getattr__(self, name):
+            return getattr(inner, name)
+
+    return StartingLoader()
+
+
+def _activate():
     """Activate macfix and return its finder; None if it is not there any more or cannot work."""
     try:
-        if _import_macfix(root):
+        if _import_macfix(_root):
             from macfix.activation.activate import activate, active_finder
 
             activate(children=False)
@@ -113,8 +114,8 @@ def _activate(root):
             raise  # the user asked for it: MACFIX_STRICT
         report(error)
     finally:
-        others = [other for other in sys.meta_path if not isinstance(other, WaitingFinder)]
-        sys.meta_path = others
+        this = sys.modules[__name__]
+        sys.meta_path = [finder for finder in sys.meta_path if finder is not this]
     return None
 
 
