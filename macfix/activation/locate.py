@@ -13,7 +13,6 @@ import sys
 import sysconfig
 from collections.abc import Sequence
 from importlib.machinery import PathFinder
-from typing import NamedTuple
 
 from macfix.engine import survey
 
@@ -24,13 +23,8 @@ class CannotRunError(Exception):
     """There is no such program, or macfix cannot run it; the message says why."""
 
 
-class Absent(NamedTuple):
-    """Why there is no program of some kind, in a few words."""
-
-    why: str
-
-
-Found = list[str] | Absent
+Found = list[str] | str
+"""The interpreter's command line, or why there is no program of some kind, in a few words."""
 
 
 def locate(words: Sequence[str]) -> list[str]:
@@ -61,9 +55,9 @@ def _by_name(name: str) -> list[str]:
         ("package", _package),
     ):
         found = find(name)
-        if not isinstance(found, Absent):
+        if isinstance(found, list):
             return found
-        tried.append(f"  {kind}: {found.why}")
+        tried.append(f"  {kind}: {found}")
         if os.sep in name or name in (os.curdir, os.pardir):
             break  # that is nothing but a path
     raise CannotRunError("\n".join([f"there is no program {name!r}; tried as", *tried]))
@@ -71,11 +65,11 @@ def _by_name(name: str) -> list[str]:
 
 def _path(name: str) -> Found:
     if not os.path.exists(name):
-        return Absent(f"{os.path.join(_working_directory(), name)} does not exist")
+        return f"{os.path.join(_working_directory(), name)} does not exist"
     if os.path.isdir(name):
         # by the finder: there may be a __main__.pyc instead
         if PathFinder.find_spec("__main__", [os.path.abspath(name)]) is None:
-            return Absent(f"{name} has no __main__.py in it")
+            return f"{name} has no __main__.py in it"
     else:
         _refuse_other_environment(name)
     return ["--", name] if name.startswith("-") else [name]
@@ -90,7 +84,7 @@ def _environment_script(name: str) -> Found:
                 raise CannotRunError(f"{file} is not a Python script, so macfix cannot run it")
             _refuse_other_environment(file)
             return [file]
-    return Absent(f"none of that name in {' or '.join(folders)}")
+    return f"none of that name in {' or '.join(folders)}"
 
 
 def script_folders() -> list[str]:
@@ -183,7 +177,7 @@ def _console_script(name: str) -> Found:
         why = f"what is declared by that name is no function: {', '.join(declared)}"
     if unreadable:
         why += f" (cannot be read: {', '.join(unreadable)})"
-    return Absent(why)
+    return why
 
 
 def _is_dotted(name: str) -> bool:
@@ -192,15 +186,15 @@ def _is_dotted(name: str) -> bool:
 
 def _package(name: str) -> Found:
     if not _is_dotted(name):
-        return Absent("that is not a name of one")
+        return "that is not a name of one"
     safe = getattr(sys.flags, "safe_path", False) or sys.flags.isolated
     spec = survey.locate(name, () if safe else (_working_directory(),))
     if spec is None:
-        return Absent("no module of that name is installed")
+        return "no module of that name is installed"
     if spec.submodule_search_locations is None:
-        return Absent(f"{name} is a module and no package; `-m {name}` runs it")
+        return f"{name} is a module and no package; `-m {name}` runs it"
     if PathFinder.find_spec("__main__", [*spec.submodule_search_locations]) is None:
-        return Absent(f"{name} has no __main__ module in it")
+        return f"{name} has no __main__ module in it"
     return ["-m", name]
 
 

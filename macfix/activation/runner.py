@@ -118,23 +118,10 @@ def _check_reach() -> None:
 
 def _other_order(program: Sequence[str]) -> str:
     """The message for a debugger, profiler or coverage that would be lost by an exec."""
-    words = sys.orig_argv[1:]
-    tool = words[: _start_of_macfix(words)]
-    order = " ".join(["python -m macfix", *map(_shown, [*tool, *program])])
+    words = [os.path.basename(sys.orig_argv[1]), *sys.orig_argv[2:]]
+    at = next((i for i, w in enumerate(words) if os.path.basename(w) == "macfix"), 0)
+    tool = words[: at - 1] if words[at - 1] in ("-m", "--module") else words[:at]
     return (
         "macfix replaces the process by the program, and whatever runs macfix here would be lost: "
-        f"turn the order around: {order}"
+        f"turn the order around: {' '.join(['python -m macfix', *tool, *program])}"
     )
-
-
-def _start_of_macfix(words: Sequence[str]) -> int:
-    for at, word in enumerate(words):
-        if word in ("macfix", "macfix.__main__") and at and words[at - 1] == "-m":
-            return at - 1
-        if os.path.basename(word) in ("macfix", "__main__.py") and "macfix" in word:
-            return at
-    return 0
-
-
-def _shown(word: str) -> str:
-    return os.path.basename(word) if os.path.isabs(word) and os.access(word, os.X_OK) else word
