@@ -126,7 +126,8 @@ def _force(args: argparse.Namespace, path: str) -> int:
     findings = [one for one in _findings(path) if _is_called(one, args.force)]
     heads = {one.record.head for one in findings}
     findings = [one for one in _findings(path) if one.record.head in heads or one in findings]
-    if not findings and not _exists(args.force):
+    unrecorded = _unrecorded(args.force)
+    if not findings and unrecorded is None:
         return _failed(f"no segment {args.force!r}; `macfix shm ls` lists them")
     if not args.json:
         if findings:
@@ -137,8 +138,8 @@ def _force(args: argparse.Namespace, path: str) -> int:
             return 0
     if findings:
         reaping.remove(path, args.force, unlink=True)
-    else:
-        unlink_segment(kernel_name(args.force))
+    elif unrecorded is not None:
+        unlink_segment(unrecorded)
     if args.json:
         _print_json([{**_facts(one), "freed": True} for one in findings])
     else:
@@ -171,7 +172,7 @@ def _races(path: str) -> list[Race]:
     if not os.path.exists(path):
         return []
     with database.transaction(path) as db:
-        return database.races(db)
+        return [Race(*row) for row in db.execute(database.RACES)]
 
 
 def _is_called(finding: Finding, key: str) -> bool:
@@ -186,11 +187,13 @@ def _agrees(question: str) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _exists(key: str) -> bool:
+def _unrecorded(key: str) -> str | None:
+    """Return the kernel's name of the segment with that key or kernel's name, if there is one."""
     try:
-        return probe(kernel_name(key)) is not None
-    except InvalidKeyError:
-        return False
+        name = key if key.startswith("/") else kernel_name(key)
+        return name if probe(name) is not None else None
+    except (InvalidKeyError, OSError, ValueError):
+        return None
 
 
 # -- how it is shown -------------------------------------------------------------------------------

@@ -178,7 +178,6 @@ def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     os.environ.pop(tree.VARIABLE, None)
     with monkeypatch.context() as fresh:
         fresh.setattr(tree, "_own", None)
-        fresh.setattr(tree, "made", [])
         fresh.setattr(place, "_seen", set())
         fresh.setattr(database, "_patience", database.PATIENCE)
         fresh.setattr(database, "_has_reported", False)

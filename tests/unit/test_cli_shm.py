@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pty
+import select
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,18 +16,26 @@ from typing import Any
 import pytest
 
 from macfix.cli import shm
-from macfix.darwin import journal
-from macfix.darwin.segment_names import kernel_name
-from tests.support.segment_owners import SegmentOwner, exists, remove, segment_owners
+from macfix.darwin.segments import database, place, reaping
+from macfix.darwin.segments.kernel import open_segment
+from macfix.darwin.segments.names import kernel_name
+from tests.support.segment_owners import (
+    SegmentOwner,
+    exists,
+    fresh_registry,
+    remove,
+    segment_owners,
+)
+from tests.support.surroundings import REPOSITORY
 
 MakeOwner = Callable[..., SegmentOwner]
 
 
 @pytest.fixture(autouse=True)
-def own_journal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the journal of this process where this test's home is."""
-    monkeypatch.setattr(journal, "_current", None)
-    monkeypatch.delenv(journal.TREE_VARIABLE, raising=False)
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the registry of this process where this test's home is."""
+    with fresh_registry(monkeypatch):
+        yield
 
 
 @pytest.fixture
@@ -34,10 +46,10 @@ def owner() -> Iterator[MakeOwner]:
 
 @pytest.fixture
 def key() -> Iterator[str]:
-    """A key that is too long for the kernel; its segment is gone when the test is over."""
+    """A key that is too long for the kernel; its segments are gone when the test is over."""
     made = f"macfix-cli-test-{os.getpid()}.xsimusdt.simx.hist"
     yield made
-    assert not remove(made), "a segment was left behind"
+    assert not remove(made, made + "1", made + "_first", made + "_last"), "a segment was left behind"
 
 
 class Shell:
@@ -69,39 +81,36 @@ def test_where_there_is_nothing_it_says_so(shell: Shell) -> None:
     assert shell.json("ls") == {"segments": [], "races": {"count": 0, "latest": []}}
     assert shell.run("reap") == "0 segments, 0 B, freed\n" and shell.code == 0
     assert shell.json("reap") == []
-    assert shell.run("show", "nothing") == "" and shell.code == 1
-    assert "no segment 'nothing'" in shell.err and "macfix shm ls" in shell.err
-    assert not journal.shm_folder().exists()
+    for words in (("show", "nothing"), ("reap", "--force", "nothing"), ("forget", "nothing")):
+        assert shell.run(*words) == "" and shell.code == 1
+        assert "'nothing'" in shell.err and "macfix shm ls" in shell.err
+    assert not Path(place.location()).parent.exists()
 
 
-def test_ls_shows_key_size_state_and_owner(key: str, owner: MakeOwner, shell: Shell) -> None:
+def test_ls_shows_what_whose_since_when_how_large_and_why(
+    key: str, owner: MakeOwner, shell: Shell
+) -> None:
     creator = owner()
     creator.do(f"create({key!r}, 14_000_000)")
-    out = shell.run("ls")
-    titles, _, row, total = out.splitlines()
-    assert titles.split() == ["key", "size", "age", "state", "kernel", "name", "owner"]
-    for told in (key, "13.4 MiB", "live", kernel_name(key), str(creator.pid)):
-        assert told in row
+    titles, _, row, total = shell.run("ls").splitlines()
+    assert titles.split() == ["key", "size", "age", "state", "kernel", "name", "creator", "why"]
+    for said in (key, "13.4 MiB", "alive", kernel_name(key), f"process {creator.pid} lives"):
+        assert said in row
     assert total.startswith("1 segment, 13.4 MiB")
     creator.do(f"shm_unlink({key!r})")
     assert shell.run("ls").startswith("no shared memory segments")
 
 
 def test_ls_as_json_has_every_fact(key: str, owner: MakeOwner, shell: Shell) -> None:
-    creator, user = owner(), owner()
-    creator.do(f"create({key!r}, 4)")
-    user.do(f"attach({key!r})")
+    creator = owner()
+    creator.do(f"create({key!r}, 400)")
     (found,) = shell.json("ls")["segments"]
-    facts = {name: found[name] for name in ("key", "kernel_name", "size", "state", "owner_pid")}
-    assert facts == {
-        "key": key,
-        "kernel_name": kernel_name(key),
-        "size": 4,
-        "state": "live",
-        "owner_pid": creator.pid,
-    }
-    assert sorted(found["mapped_by"]) == sorted([creator.pid, user.pid])
-    assert found["owner_lives"] and found["tree_lives"] and found["kernel_size"] >= 4
+    names = ("key", "kernel_name", "size", "state", "owner_pid", "freed")
+    assert [found[name] for name in names] == [
+        *(key, kernel_name(key), 400, "alive", creator.pid, False)
+    ]
+    assert str(creator.pid) in found["reason"] and found["kernel_size"] >= 400
+    assert found["owner_program"] and found["created"] > 0
     creator.do(f"shm_unlink({key!r})")
 
 
@@ -110,50 +119,46 @@ def test_show_finds_by_key_and_by_kernel_name(
     key: str, named: str, owner: MakeOwner, shell: Shell
 ) -> None:
     creator = owner()
-    creator.do(f"[create({key!r}, 100), held[{key!r}].annotate('what it holds')] and None")
+    creator.do(f"do(create({key!r}, 100), held[{key!r}].annotate('what it holds'))")
     name = kernel_name(key)
     word = {"key": key, "kernel name": name, "kernel name without slash": name[1:]}[named]
     out = shell.run("show", word)
-    for told in (key, name, "100 bytes", "live", str(creator.pid), "what it holds"):
-        assert told in out
+    for said in (key, name, "100 bytes", "alive", str(creator.pid), "what it holds", " ago"):
+        assert said in out
     (found,) = shell.json("show", word)
     assert found["key"] == key and found["contents"] == "what it holds"
     creator.do(f"shm_unlink({key!r})")
 
 
-def test_reap_says_what_it_frees_and_a_dry_run_what_it_would(
+def test_reap_says_what_it_frees_what_it_leaves_and_why(
     key: str, owner: MakeOwner, shell: Shell
 ) -> None:
-    creator = owner()
+    creator, other = owner(), owner()
     creator.do(f"create({key!r}, 2048)")
+    other.do(f"create({key + '_first'!r}, 4)")
     creator.kill()
-    assert "left behind" in shell.run("ls")
-    out = shell.run("reap", "--dry-run")
-    assert key in out and "would be freed" in out and "1 segment, 2.0 KiB" in out
-    assert exists(key)
-    (would,) = shell.json("reap", "--dry-run")
-    assert would["freed"] and would["owner_pid"] == creator.pid and exists(key)
-    out = shell.run("reap")
-    assert key in out and out.endswith("1 segment, 2.0 KiB, freed\n") and shell.code == 0
-    assert not exists(key)
+    assert "leaked" in shell.run("ls")
+    for words in (("reap", "--dry-run"), ("reap",)):
+        out = shell.run(*words)
+        freed, stays = out.splitlines()[2:4]
+        assert key in freed and freed.endswith("freed")
+        assert key + "1" in stays and f"stays: process {other.pid} lives" in stays
+        assert "1 segment, 2.0 KiB" in out and shell.code == 0
+        assert ("would be" in out) is exists(key) is (words[-1] == "--dry-run")
+    other.do(f"shm_unlink({key + '1'!r})")
 
 
-def test_what_is_in_use_stays_and_that_is_no_failure(
-    key: str, owner: MakeOwner, shell: Shell
-) -> None:
-    creator, user = owner(), owner()
+def test_reap_as_json(key: str, owner: MakeOwner, shell: Shell) -> None:
+    creator = owner()
     creator.do(f"create({key!r})")
-    user.do(f"attach({key!r})")
     creator.kill()
-    assert "in use" in shell.run("ls")
-    out = shell.run("reap")
-    assert f"stays: process {user.pid} has it mapped" in out and shell.code == 0
-    assert exists(key)
-    user.do(f"close({key!r})")
-    assert key in shell.run("reap") and not exists(key)
+    (would,) = shell.json("reap", "--dry-run")
+    assert would["state"] == "leaked" and not would["freed"] and exists(key)
+    (freed,) = shell.json("reap")
+    assert freed["freed"] and freed["owner_pid"] == creator.pid and not exists(key)
 
 
-def test_what_cannot_be_freed_is_a_failure(
+def test_what_stays_although_nobody_lives_is_a_failure(
     key: str, owner: MakeOwner, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     creator = owner()
@@ -164,12 +169,89 @@ def test_what_cannot_be_freed_is_a_failure(
         raise PermissionError(13, "Permission denied", name)
 
     with monkeypatch.context() as kernel:
-        kernel.setattr("macfix.darwin.reaping.unlink_segment", denied)
+        kernel.setattr(reaping, "unlink_segment", denied)
         assert "Permission denied" in shell.run("reap") and shell.code == 1
-    shell.run("reap")
+    assert shell.run("reap") and shell.code == 0
 
 
-def test_races_are_counted_and_told(key: str, owner: MakeOwner, shell: Shell) -> None:
+def at_a_terminal(answer: str, *words: str) -> tuple[str, int]:
+    """Run `macfix shm` on a terminal and type `answer` when it asks; return what it showed."""
+    leader, follower = pty.openpty()
+    program = (
+        "import argparse, sys; from macfix.cli import shm\n"
+        "parser = argparse.ArgumentParser(); shm.add_arguments(parser)\n"
+        "sys.exit(shm.main(parser.parse_args(sys.argv[1:])))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *words],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "300"},
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    shown = b""
+    try:
+        while select.select([leader], [], [], 60)[0]:
+            shown += os.read(leader, 65536)
+            if shown.rstrip().endswith(b"[y/N]"):
+                os.write(leader, answer.encode() + b"\n")
+                shown += b"\n"
+    except OSError:  # nobody has the other end open any more
+        pass
+    os.close(leader)
+    return shown.decode(), process.wait()
+
+
+def test_on_a_terminal_reap_says_first_what_it_would_free(key: str, owner: MakeOwner) -> None:
+    creator = owner()
+    creator.do(f"create({key!r})")
+    creator.kill()
+    shown, code = at_a_terminal("n", "reap")
+    assert "would be freed" in shown and "Free them? [y/N]" in shown
+    assert exists(key) and code == 0
+    shown, code = at_a_terminal("y", "reap")
+    assert shown.count(key) == 2 and "1 segment, 64 B, freed" in shown
+    assert not exists(key) and code == 0
+    shown, code = at_a_terminal("y", "reap")
+    assert "[y/N]" not in shown and code == 0
+
+
+def test_force_says_first_who_lives(key: str, owner: MakeOwner, shell: Shell) -> None:
+    creator = owner()
+    creator.do(f"array({key!r})")
+    shown, _ = at_a_terminal("n", "reap", "--force", key)
+    assert f"process {creator.pid} lives" in shown and exists(key)
+    out = shell.run("reap", "--force", key)
+    assert out.index(f"process {creator.pid} lives") < out.index("3 segments freed")
+    assert shell.code == 0 and not exists(key) and not exists(key + "_last")
+    assert shell.json("ls")["segments"] == []
+
+
+def test_force_frees_what_was_never_on_record(key: str, shell: Shell) -> None:
+    os.close(open_segment(kernel_name(key), os.O_CREAT | os.O_EXCL | os.O_RDWR))
+    out = shell.run("reap", "--force", key)
+    assert "not on record" in out and "1 segment freed" in out
+    assert shell.code == 0 and not exists(key)
+
+
+def test_force_as_json(key: str, owner: MakeOwner, shell: Shell) -> None:
+    owner().do(f"create({key!r})")
+    (freed,) = shell.json("reap", "--force", kernel_name(key))
+    assert freed["freed"] and freed["key"] == key and not exists(key)
+
+
+def test_forget_removes_the_record_only(key: str, owner: MakeOwner, shell: Shell) -> None:
+    creator = owner()
+    creator.do(f"array({key!r})")
+    assert shell.run("forget", key).count("no longer on record") == 3 and shell.code == 0
+    assert shell.json("ls")["segments"] == [] and exists(key)
+    creator.kill()
+    assert shell.json("reap") == [] and exists(key)
+    assert len(remove(key, key + "_first", key + "_last")) == 3
+
+
+def test_races_are_counted_and_shown(key: str, owner: MakeOwner, shell: Shell) -> None:
     for _ in range(2):
         late = owner()
         with pytest.raises(AssertionError, match="FileNotFoundError"):
@@ -191,29 +273,82 @@ def test_what_a_terminal_cannot_show_is_written_out(owner: MakeOwner, shell: She
     creator.do(f"shm_unlink({key!r})")
 
 
-def test_journals_that_cannot_be_read_are_said(shell: Shell) -> None:
-    journal.shm_folder().parent.mkdir(parents=True)
-    journal.shm_folder().write_text("in the way")
-    for words in (("ls",), ("show", "x")):
+ODD = [
+    (None, b"\xff\xfe", None, "who", 7, "yesterday", "x"),
+    ("m", "\x1b[31m", "many", None, None, None, None),
+    ("m2", "huge", 2**62, 2**62, "p", 1e300, 1),
+    ("m3", "early", -5, -1, "p", float("-inf"), 0),
+]
+
+
+@pytest.mark.parametrize("odd", range(len(ODD)))
+def test_odd_rows_are_shown(key: str, odd: int, owner: MakeOwner, shell: Shell) -> None:
+    creator = owner()
+    creator.do(f"create({key!r})")
+    mark, odd_key, size, pid, program, created, made = ODD[odd]
+    row = (kernel_name(key), mark or "", odd_key, size, kernel_name(key), pid, program)
+    with database.transaction(place.location()) as db:
+        db.execute("DELETE FROM segment")
+        db.execute(database.INTEND, (*row, created, made))
+    assert len(shell.json("ls")["segments"]) == 1
+    for words in (("ls",), ("show", kernel_name(key)), ("reap", "--dry-run"), ("reap",)):
+        assert kernel_name(key)[:12] in shell.run(*words) or words[0] == "reap"
+    creator.kill()
+    shell.run("reap")
+    assert shell.run("reap", "--force", kernel_name(key)) and shell.code == 0
+    assert not exists(key)
+
+
+@pytest.mark.parametrize("label", [b"[" * 900, b"[1, 1e999, 2, 3, 4]", b"\xff\xfe", b"{}", b"[]"])
+def test_a_malformed_label_is_shown_too(
+    key: str, label: bytes, owner: MakeOwner, shell: Shell
+) -> None:
+    creator = owner()
+    creator.do(f"create({key!r})")
+    write = (
+        "__import__('macfix.darwin.segments.label', fromlist=['x'])._write_slot(memoryview("
+        f"held[{key!r}].lend()), len(held[{key!r}].lend()) - 4096, b'macfix segment\\0\\1',"
+        f" type('', (), dict(encode=lambda self: {label!r}))())"
+    )
+    creator.do(write)
+    assert key in shell.run("ls") and key in shell.run("show", key)
+    attached = owner()
+    attached.do(f"attach({key!r})")
+    creator.kill()
+    attached.kill()
+    assert "bears no mark" in shell.run("reap") and exists(key)
+    shell.run("reap", "--force", key)
+
+
+@pytest.mark.parametrize("words", [("ls",), ("show", "x"), ("reap",), ("forget", "x")])
+def test_a_registry_that_cannot_be_used_is_said(words: tuple[str, ...], shell: Shell) -> None:
+    path = Path(place.location())
+    path.parent.parent.mkdir(parents=True)
+    path.parent.symlink_to("/tmp")
+    path.touch()
+    try:
         assert shell.run(*words) == "" and shell.code == 1
-        assert str(journal.shm_folder()) in shell.err
+    finally:
+        path.unlink()
+    assert "no registry of shared memory" in shell.err and str(path.parent) in shell.err
 
 
-def test_whoever_has_no_home_is_told_what_to_do(
+def test_whoever_has_no_home_or_no_registry_is_told(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def homeless() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(Path, "home", homeless)
-    for name in ("MACFIX_STATE_DIR", "XDG_STATE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for words in (("ls",), ("show", "x"), ("reap",)):
-        assert shell.run(*words) == "" and shell.code == 1
-        assert "home directory. Set MACFIX_STATE_DIR" in shell.err
+    with monkeypatch.context() as homeless:
+        homeless.setattr(os.path, "expanduser", lambda path: path)
+        assert shell.run("ls") == "" and shell.code == 1
+        assert "set MACFIX_STATE_DIR" in shell.err
+    monkeypatch.setenv(place.JOURNAL_VARIABLE, "off")
+    assert shell.run("ls") == "" and shell.code == 1
+    assert "MACFIX_SHM_JOURNAL switches it off" in shell.err
 
 
-@pytest.mark.parametrize("words", [(), ("frobnicate",), ("show",), ("ls", "--yaml")])
+@pytest.mark.parametrize(
+    "words",
+    [(), ("frobnicate",), ("show",), ("ls", "--yaml"), ("reap", "--dry-run", "--force", "x")],
+)
 def test_a_wrong_command_line_is_refused(words: tuple[str, ...], shell: Shell) -> None:
     with pytest.raises(SystemExit) as caught:
         shell.run(*words)

@@ -176,7 +176,11 @@ POINTS = {
     "before the segment is made": "setattr(shared_memory, 'open_segment', die)",
     "before it has a size": "setattr(os, 'ftruncate', die)",
     "before it has a label": "setattr(shared_memory, 'write_label', die)",
-    "before that is on record": "setattr(tree, 'made', None)",
+    "halfway through the label": (
+        "setattr(shared_memory, 'write_label', lambda whole, *_:"
+        " do(whole.__setitem__(slice(-4000, -3990), b'0123456789'), die()))"
+    ),
+    "before that is on record": "setattr(database, 'COMPLETE', None)",
 }
 
 
@@ -188,7 +192,8 @@ def test_a_creator_that_is_killed_on_the_way_leaves_nothing(
     creator = owner()
     creator.do("globals().update(die=lambda *_: os.kill(os.getpid(), 9)) or None")
     if point.endswith("record"):
-        creator.do(f"create({key!r}, {size})")
+        with pytest.raises(AssertionError, match="TypeError"):
+            creator.do(f"do({POINTS[point]}, create({key!r}, {size}))")
         creator.kill()
     else:
         with pytest.raises(AssertionError, match="the process ended"):
@@ -559,7 +564,6 @@ def test_a_name_that_was_created_anew_without_macfix_stays(
             creator.do(f"shm_unlink({name!r})")
         else:
             unlink_segment(kernel_name(name))
-    creator.do("tree.join() and None")
     make_raw(key, length_with_label(64))  # as long as before, and still blank
     make_raw(key + "_first", 4)
     creator.kill()

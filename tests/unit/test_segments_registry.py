@@ -197,7 +197,7 @@ def test_a_page_that_is_damaged_is_found_while_it_is_read(
     key: str, owner: MakeOwner, caplog: pytest.LogCaptureFixture
 ) -> None:
     creator = owner()
-    creator.do(f"array({key!r})") if False else creator.do(f"create({key!r})")
+    creator.do(f"create({key!r})")
     path = place.location()
     with open(path, "r+b") as file:
         file.seek(4096)
@@ -458,7 +458,7 @@ def test_what_is_broken_off_is_not_written(key: str) -> None:
     tree.join()
     with pytest.raises(KeyboardInterrupt), tree.signed() as own:
         assert own is not None
-        database.add_race(own[0], database.Race(key, 1, 1.0))
+        own[0].execute(database.ADD_RACE, (key, 1, 1.0))
         raise KeyboardInterrupt
     assert rows("race") == []
     use(key)
@@ -505,13 +505,14 @@ def test_a_race_is_counted_told_and_on_record(key: str, monkeypatch: pytest.Monk
     assert [(race[1], race[2]) for race in rows("race")] == [(key, os.getpid())] * 2
 
 
-def test_only_the_latest_races_are_kept(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "RACES_KEPT", 3)
+def test_only_the_latest_races_are_kept(key: str) -> None:
     tree.join()
     with database.transaction(place.location()) as db:
-        for number in range(10):
-            database.add_race(db, database.Race(f"k{number}", 1, 0.0))
-        assert [race.key for race in database.races(db)] == ["k7", "k8", "k9"]
+        for number in range(1010):
+            db.execute(database.ADD_RACE, (f"k{number}", 1, 0.0))
+            db.execute(database.DROP_OLD_RACES)
+        kept = [key for key, *_ in db.execute(database.RACES)]
+    assert kept == [f"k{number}" for number in range(10, 1010)]
 
 
 def test_at_the_interpreters_end_nothing_is_said(key: str) -> None:

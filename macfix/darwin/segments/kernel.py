@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from macfix.darwin.segments.label import Label, read_label, read_note
+from macfix.darwin.segments.label import ROOM, Label, read_label, read_note
 
 MODE = 0o600
 """Segments are open to their owner only, as the standard library makes them."""
@@ -58,16 +58,19 @@ def probe(name: str) -> Probe | None:
         return Probe(len(whole), read_label(whole), read_note(whole))
 
 
-def is_blank(name: str) -> bool:
-    """Say whether the segment `name` has a length and all of its bytes are zero.
+def is_unused(name: str) -> bool:
+    """Say whether the segment *name* has a length, and nothing but zeros where its data is.
+
+    So it is when its creator is killed before it has labelled it, even halfway through the label.
 
     Raises `OSError` when it cannot be looked at.
     """
     with _mapped(name) as whole:
-        if not whole:
+        if whole is None or len(whole) < ROOM:
             return False
-        starts = range(0, len(whole), _CHUNK)
-        return not any(bytes(whole[start : start + _CHUNK]).strip(b"\0") for start in starts)
+        end = len(whole) - ROOM
+        chunks = (whole[start : min(start + _CHUNK, end)] for start in range(0, end, _CHUNK))
+        return not any(bytes(chunk).strip(b"\0") for chunk in chunks)
 
 
 @contextmanager

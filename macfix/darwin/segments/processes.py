@@ -61,7 +61,7 @@ def is_alive(process: Process) -> bool:
     """Say whether *process* lives or may live: False only where the kernel says it is gone."""
     try:
         return _start_of(process.pid) == process.start
-    except OSError:
+    except (OSError, ValueError, ctypes.ArgumentError):  # the latter of no pid at all
         return True
 
 

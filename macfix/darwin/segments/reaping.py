@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from macfix.darwin.segments import database, place
-from macfix.darwin.segments.database import Record, transaction
-from macfix.darwin.segments.kernel import Probe, is_blank, probe, unlink_segment
-from macfix.darwin.segments.label import UNLABELLED
-from macfix.darwin.segments.processes import environments_with, is_alive
+from macfix.darwin.segments.database import Record, records, transaction
+from macfix.darwin.segments.kernel import Probe, is_unused, probe, unlink_segment
+from macfix.darwin.segments.label import UNLABELLED, length_with_label
+from macfix.darwin.segments.processes import Process, environments_with, is_alive
 
 ALIVE, LEAKED, UNCLEAR = "alive", "leaked", "unclear"
 _AT_ONCE = 500  # arrays that are sorted out while creations wait
 _SIZING_TAKES = 0.02  # seconds, generously, between a creator's shm_open and its ftruncate
-_LENGTHS_OF_INDEXES = (*range(UNLABELLED + 1), 4096, 16384)
+_PAGES = (1, 4096, 16384)  # up to which kernels round a length: Linux not at all
+_LENGTHS_OF_INDEXES = (*range(UNLABELLED + 1), *_PAGES)
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,14 @@ def sort_out(path: str, *, free: bool) -> list[Finding]:
     while True:
         with transaction(path) as db:
             living = _Living(db)
-            records = database.next_records(db, after, _AT_ONCE)
-            for _, group in groupby(records, key=lambda record: record.head):
+            rows = records(db, database.NEXT_RECORDS, after, _AT_ONCE)
+            for _, group in groupby(rows, key=lambda row: row.head):
                 findings += _settle(db, list(group), living, free)
-            if not records:
+            if not rows:
                 if free:
                     living.remove_dead()
                 return findings
-            after = records[-1].head
+            after = rows[-1].head
 
 
 def remove(path: str, key: str, *, unlink: bool) -> list[Record]:
@@ -82,13 +83,13 @@ def remove(path: str, key: str, *, unlink: bool) -> list[Record]:
         OSError: if the kernel refuses; nothing is removed from the registry then.
     """
     with transaction(path) as db:
-        records = database.records_called(db, key)
-        for record in records:
+        called = [Record(*row) for row in db.execute(database.RECORDS_CALLED, {"key": key})]
+        for name in dict.fromkeys(record.name for record in called):
             if unlink:
                 with contextlib.suppress(FileNotFoundError):
-                    unlink_segment(record.name)
-            database.forget(db, record.name)
-    return records
+                    unlink_segment(name)
+            _forget(db, name)
+    return called
 
 
 class _Living:
@@ -106,19 +107,23 @@ class _Living:
         return self._known[tree]
 
     def remove_dead(self) -> None:
-        """Remove dead processes and trees that hold nothing."""
-        for tree, holds in database.trees(self._db):
-            for process, _ in database.members(self._db, tree):
+        """Remove dead processes, and trees of such that hold nothing."""
+        for tree, holds in self._db.execute(database.TREES).fetchall():
+            for process, _ in self._members(tree):
                 if not is_alive(process):
-                    database.remove_process(self._db, tree, process)
+                    self._db.execute(database.REMOVE_MEMBER, (tree, *process))
             if not holds and not self.who(tree):
-                database.remove_tree(self._db, tree)
+                self._db.execute(database.REMOVE_TREE, (tree,))
+
+    def _members(self, tree: str) -> list[tuple[Process, str]]:
+        rows = self._db.execute(database.MEMBERS, (tree,)).fetchall()
+        return [(Process(pid, start), program) for pid, start, program in rows]
 
     def _look(self, tree: str) -> str:
-        for process, program in database.members(self._db, tree):
+        for process, program in self._members(tree):
             if is_alive(process):
                 return f"process {process.pid} lives: {program}"
-        if not database.is_founded(self._db, tree):
+        if not self._db.execute(database.IS_FOUNDED, (tree,)).fetchone():
             return "the registry does not know the processes of its tree"
         if self._named is None:
             values = environments_with(place.TREE_VARIABLE).items()
@@ -127,13 +132,18 @@ class _Living:
         return f"process {pid} lives" if pid else ""
 
 
+def _forget(db: sqlite3.Connection, name: str) -> None:
+    db.execute(database.FORGET, (name,))
+    db.execute(database.ERASE_HOLDERS, (name,))
+
+
 def _settle(
-    db: sqlite3.Connection, records: list[Record], living: _Living, free: bool
+    db: sqlite3.Connection, group: list[Record], living: _Living, free: bool
 ) -> Iterator[Finding]:
     """Sort out one array with its indexes, which come first: so the array vouches for them."""
-    head = records[0].head
-    creations = {name: list(rows) for name, rows in groupby(records, key=lambda row: row.name)}
-    trees = sorted({tree for name in creations for tree in database.holders(db, name)})
+    head = group[0].head
+    creations = {name: list(rows) for name, rows in groupby(group, key=lambda row: row.name)}
+    trees = {tree for name in creations for (tree,) in db.execute(database.HOLDERS, (name,))}
     who = next(filter(None, map(living.who, trees)), "")
     array = _look(head, creations.get(head, []), "", who)
     for name, rows in creations.items():
@@ -149,7 +159,7 @@ def _settle(
             except OSError as error:
                 state, reason = UNCLEAR, f"it cannot be unlinked: {error}"
         if free and not who and (state == LEAKED or doubt == _OTHER):
-            database.forget(db, name)
+            _forget(db, name)
         if doubt != _GONE:
             bears = found.label.mark if found is not None and found.label is not None else ""
             record = next((row for row in rows if row.mark == bears), rows[0])
@@ -180,15 +190,16 @@ def _doubt(name: str, found: Probe, rows: list[Record], array: str) -> str:
         if found.length not in _LENGTHS_OF_INDEXES:
             return _OTHER
         return "" if array in ("", _GONE) else f"it is an index, and of its array, {array}"
-    if not all(row.made for row in rows) and _is_unfinished(name, found):
+    if not rows[0].made and _is_unfinished(name, found, rows[0]):
         return ""
     return "it bears no mark, so that it may be another segment of the same name"
 
 
-def _is_unfinished(name: str, found: Probe) -> bool:
-    """Say whether its creator has died before it could label the segment."""
+def _is_unfinished(name: str, found: Probe, record: Record) -> bool:
+    """Say whether its creator has died before it had labelled the segment."""
     if found.length:
-        return is_blank(name)
+        length = length_with_label(record.size)
+        return found.length in (-(-length // page) * page for page in _PAGES) and is_unused(name)
     time.sleep(_SIZING_TAKES)  # or somebody else is just about to give it a size
     later = probe(name)
     return later is not None and later.length == 0

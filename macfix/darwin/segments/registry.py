@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from macfix.darwin.segments import database, tree
-from macfix.darwin.segments.database import Race, Record
-from macfix.darwin.segments.kernel import probe, unlink_segment
+from macfix.darwin.segments.database import Race, Record, records
+from macfix.darwin.segments.kernel import Probe, probe, unlink_segment
 from macfix.darwin.segments.label import UNLABELLED
 from macfix.darwin.segments.names import kernel_name
 
@@ -30,25 +30,29 @@ def creation(name: str, key: str, size: int, mark: str) -> Iterator[list[Record]
 
     Yields what was on record of *name* before.
     """
-    bears_no_label = size <= UNLABELLED
+    has_label = size > UNLABELLED
     creator = (os.getpid(), tree.program(), time.time())
-    record = Record(name, mark, key, size, name, *creator, made=bears_no_label)
-    known: list[Record] = []
     with tree.signed() as own:
-        if own is not None:
-            db, own_tree = own
-            known = database.records_of(db, name)
-            if not _exists(name):  # else the kernel is going to refuse
-                database.intend(db, record._replace(head=_head(db, record)), own_tree)
-    try:
-        yield known
-    except BaseException:
-        with tree.signed() as own:
-            if own is not None:
-                database.withdraw(own[0], name, mark)
-        raise
-    if not bears_no_label:
-        tree.made.append((name, mark))
+        if own is None:
+            yield []
+            return
+        db, own_tree = own
+        known = records(db, database.RECORDS_OF, name)
+        if _look(name) is None:  # else the kernel is going to refuse
+            head = name if has_label else _head(db, key, name)
+            _erase(db, name, "")
+            record = Record(name, mark, key, size, head, *creator, not has_label)
+            db.execute(database.INTEND, record)
+            db.execute(database.HOLD, (own_tree, name))
+        db.execute("COMMIT")
+        try:
+            yield known
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                db.execute(database.WITHDRAW, (name, mark))
+            raise
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(database.COMPLETE, (name, mark))
 
 
 @contextlib.contextmanager
@@ -62,8 +66,9 @@ def attachment(name: str) -> Iterator[list[Record]]:
         if own is None:
             yield []
         else:
-            database.hold(own[0], name, own[1])
-            yield database.records_of(own[0], name)
+            db, own_tree = own
+            db.execute(database.HOLD, (own_tree, name))
+            yield records(db, database.RECORDS_OF, name)
 
 
 def unlink(name: str, key: str) -> None:
@@ -76,15 +81,17 @@ def unlink(name: str, key: str) -> None:
     global _races
     gone: FileNotFoundError | None = None
     with tree.signed() as own:
-        mark = "" if own is None else _mark(name)
+        found = None if own is None else _look(name)
         try:
             unlink_segment(name)
         except FileNotFoundError as error:
             gone = error
         if own is not None and gone is None:
-            database.erase(own[0], name, mark)
+            label = None if found is None else found.label
+            _erase(own[0], name, "" if label is None else label.mark)
         elif own is not None:
-            database.add_race(own[0], Race(key, os.getpid(), time.time()))
+            own[0].execute(database.ADD_RACE, Race(key, os.getpid(), time.time()))
+            own[0].execute(database.DROP_OLD_RACES)
     if gone is not None:
         _races += 1
         for observer in list(observers):
@@ -97,25 +104,22 @@ def races_here() -> int:
     return _races
 
 
-def _head(db: sqlite3.Connection, record: Record) -> str:
-    """Return the name of the array whose index this counter is: `<key of the array>_<word>`."""
-    array = record.key.rpartition("_")[0]
-    if record.size > UNLABELLED or not array:
-        return record.name
-    name = kernel_name(array)
-    has_label = any(other.size > UNLABELLED for other in database.records_of(db, name))
-    return name if has_label else record.name
+def _erase(db: sqlite3.Connection, name: str, mark: str) -> None:
+    db.execute(database.ERASE, (name, mark))
+    db.execute(database.ERASE_HOLDERS, (name,))
 
 
-def _mark(name: str) -> str:
-    with contextlib.suppress(OSError):
-        found = probe(name)
-        return found.label.mark if found is not None and found.label is not None else ""
-    return ""
+def _head(db: sqlite3.Connection, key: str, name: str) -> str:
+    """Return the name of the array whose index this is: its key is `<key of the array>_<word>`."""
+    array = key.rpartition("_")[0]
+    head = kernel_name(array) if array else name
+    is_known = any(one.size > UNLABELLED for one in records(db, database.RECORDS_OF, head))
+    return head if is_known else name
 
 
-def _exists(name: str) -> bool:
+def _look(name: str) -> Probe | None:
+    """Return what has *name*; a length of -1 where that cannot be seen."""
     try:
-        return probe(name) is not None
+        return probe(name)
     except OSError:
-        return True
+        return Probe(-1)

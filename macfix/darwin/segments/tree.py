@@ -15,7 +15,6 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from macfix.darwin.segments import database, place, reaping
 from macfix.darwin.segments.database import log, report, transaction
@@ -29,33 +28,29 @@ REAP_VARIABLE = "MACFIX_SHM_REAP"
 _PROGRAM_SHOWN = 200  # characters
 
 
-@dataclass
 class Member:
-    """This process as a member of its tree, whose registry is the file *path*."""
+    """This process as a member of its tree, whose registry is the file `path`."""
 
-    tree: str
-    path: str
-    is_founder: bool
-    is_founded: bool = False
+    def __init__(self) -> None:
+        self.path = place.location()
+        tree, _, its_path = os.environ.get(VARIABLE, "").partition(":")
+        self.is_founder = not tree or its_path != self.path
+        self.tree = secrets.token_hex(8) if self.is_founder else tree
+        self.is_founded = False
 
     def sign(self, db: sqlite3.Connection) -> None:
         """Have this process on record, and its tree, which is founded once in its life."""
         if not self.is_founded:
-            if not self.is_founder and not database.is_founded(db, self.tree):
+            if not self.is_founder and not db.execute(database.IS_FOUNDED, (self.tree,)).fetchone():
                 self.tree, self.is_founder = secrets.token_hex(8), True  # that one is over
             if self.is_founder:
-                database.found(db, self.tree)
-        database.sign(db, self.tree, this_process(), program(), time.time())
-        while made:
-            database.complete(db, *made.pop())
+                db.execute(database.FOUND_TREE, (self.tree,))
+        db.execute(database.SIGN, (self.tree, *this_process(), program(), time.time()))
 
-    def publish(self) -> None:
-        """Let children know."""
-        os.environ[VARIABLE] = f"{self.tree}:{self.path}"
+    def variables(self) -> dict[str, str]:
+        """Return what makes a child a member."""
+        return {VARIABLE: f"{self.tree}:{self.path}"}
 
-
-made: list[tuple[str, str]] = []
-"""Names and marks of segments that are complete, as the next transaction is to say."""
 
 _own: Member | None = None
 
@@ -72,7 +67,8 @@ def join() -> Callable[[], None] | None:
     before = os.environ.get(VARIABLE)
     is_first = False
     with signed() as own:
-        is_first = own is not None and database.is_first_to_reap(*own)
+        if own is not None:
+            is_first = own[0].execute(database.BE_FIRST_TO_REAP, own[1:]).rowcount == 1
     if is_first and _own is not None and not place.is_off(REAP_VARIABLE):
         try:
             reaping.sort_out(_own.path, free=True)
@@ -88,13 +84,13 @@ def variables() -> dict[str, str]:
     Never raises an `Exception`; returns nothing where the registry cannot be used.
     """
     try:
-        own = _own or _member()
+        own = _own or Member()
         with transaction(own.path, own.sign):
             pass
+        return own.variables()
     except (UnavailableError, OSError) as error:
         report(error)
         return {}
-    return {VARIABLE: f"{own.tree}:{own.path}"}
 
 
 @contextlib.contextmanager
@@ -113,6 +109,32 @@ def signed() -> Iterator[tuple[sqlite3.Connection, str] | None]:
         report(error)
 
 
+def _enter(stack: contextlib.ExitStack) -> tuple[sqlite3.Connection, str] | None:
+    global _own
+    try:
+        _own = own = _own or Member()
+        _publish(own)  # even if what follows fails: its children are of one tree
+        db = stack.enter_context(transaction(own.path, own.sign))
+        _publish(own)
+        return db, own.tree
+    except (UnavailableError, OSError) as error:
+        report(error)
+        return None
+
+
+def _publish(own: Member) -> None:
+    if os.environ.get(VARIABLE) != own.variables()[VARIABLE]:
+        os.environ.update(own.variables())
+
+
+def _leave(before: str | None) -> None:
+    global _own
+    _own = None
+    os.environ.pop(VARIABLE, None)
+    if before is not None:
+        os.environ[VARIABLE] = before
+
+
 def program() -> str:
     """Return the command line of this process, shortened."""
     words = getattr(sys, "argv", None) or [sys.executable or "?"]
@@ -120,38 +142,7 @@ def program() -> str:
     return text if len(text) <= _PROGRAM_SHOWN else text[: _PROGRAM_SHOWN - 1] + "…"
 
 
-def _enter(stack: contextlib.ExitStack) -> tuple[sqlite3.Connection, str] | None:
-    global _own
-    try:
-        _own = _own or _member()
-        _own.publish()  # also if it fails: its children are of one tree
-        db = stack.enter_context(transaction(_own.path, _own.sign))
-        _own.publish()
-        return db, _own.tree
-    except (UnavailableError, OSError) as error:
-        report(error)
-        return None
-
-
-def _member() -> Member:
-    path = place.location()
-    tree, _, its_path = os.environ.get(VARIABLE, "").partition(":")
-    if tree and its_path == path:
-        return Member(tree, path, is_founder=False)
-    return Member(secrets.token_hex(8), path, is_founder=True)
-
-
-def _leave(before: str | None) -> None:
-    global _own
-    _own = None
-    if before is None:
-        os.environ.pop(VARIABLE, None)
-    else:
-        os.environ[VARIABLE] = before
-
-
 def _after_fork() -> None:
-    made.clear()
     if _own is not None:
         with contextlib.suppress(Exception), signed():
             pass
