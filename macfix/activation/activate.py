@@ -72,10 +72,8 @@ def deactivate() -> list[str]:
     finder, _finder = _finder, None
     environment.restore()
     sys.meta_path = [other for other in sys.meta_path if not hasattr(other, "is_macfix")]
-    if finder is None:
-        return []
     environment.leave_out()
-    return finder.engine.revert() if finder.engine is not None else []
+    return [] if finder is None or finder.engine is None else finder.engine.revert()
 
 
 def status() -> Status:

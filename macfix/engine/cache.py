@@ -64,7 +64,7 @@ class Cache:
         """Keep *answers* under *key*; silently nothing if that is not possible."""
         if self._folder is None or sys.dont_write_bytecode or owner_is_somebody_else(self._folder):
             return
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # a json.py of the program's
             make_private(self._folder)
             if is_private(self._folder):
                 write_atomically(os.path.join(self._folder, key), json.dumps(answers).encode())

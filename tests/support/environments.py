@@ -12,23 +12,14 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.plugin import ADD_41, lay_out_plugin
 from tests.support.surroundings import REPOSITORY, STARTED_WITH
 
 PATIENCE = 300
 
 UPSTREAM = "answer = 1\n"
 
-PLUGIN = """\
-import macfix
-
-@macfix.hookimpl
-def macfix_patches():
-    return [macfix.Patch(name="answer", targets=("tractor.thing",), summary="s", upstream="u",
-        remove_when="r", needed=lambda source: macfix.needed("it is 1"),
-        install=lambda module, changes: changes.set(module, "answer", module.answer + 41))]
-"""
-
-ON = {"MACFIX_FORCE": "answer"}
+ON = {"MACFIX_FORCE": "own-thing"}
 """Makes macfix active on any platform, with the one patch that is installed here."""
 
 LOOK = (
@@ -100,14 +91,9 @@ class Environment:
         return self.packages / "macfix.pth"
 
     @property
-    def code(self) -> Path:
-        """What that one executes."""
-        return self.packages / "macfix_early.pyc"
-
-    @property
-    def bundle(self) -> Path:
-        """What macfix is imported out of when a target is imported."""
-        return self.packages / "macfix.bundle"
+    def autoload(self) -> Path:
+        """What that one imports."""
+        return self.packages / "_macfix_autoload.py"
 
     def install(self, *words: str | Path) -> None:
         """Install with pip from outside, from local files only."""
@@ -137,15 +123,11 @@ def run(
 
 
 def lay_out_upstream(folder: Path) -> None:
-    """Put the small upstream and the plugin that mends it into *folder*."""
+    """Put the small upstream, and a plugin with the patch `own-thing` for it, into *folder*."""
     (folder / "tractor").mkdir(parents=True)
     (folder / "tractor" / "__init__.py").touch()
     (folder / "tractor" / "thing.py").write_text(UPSTREAM)
-    (folder / "answer_plugin.py").write_text(PLUGIN)
-    info = folder / "answer_plugin-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: answer-plugin\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[macfix]\nanswer = answer_plugin\n")
+    lay_out_plugin(folder, "own", {"thing": ADD_41}, {"tractor.thing": ["thing"]})
 
 
 def lay_out_dependencies(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The environment variables by which children come up mended, and how they are taken back."""
+"""The environment variables by which children come up with macfix, and how they are undone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from macfix.activation import environment
-from macfix.activation.environment import SITE, variables, with_site, without_site
+from macfix.activation.environment import SITE, variables, without_site
 
 
 @pytest.fixture(autouse=True)
@@ -19,9 +19,13 @@ def _untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     environment.restore()
 
 
-def test_the_folder_has_a_sitecustomize_and_nothing_else_to_import() -> None:
+def test_the_folder_has_two_files_and_nothing_else_to_import() -> None:
     names = {name for name in os.listdir(SITE) if not name.startswith(("__pycache__", "."))}
-    assert names == {"sitecustomize.py"}
+    assert names == {"_macfix_autoload.py", "sitecustomize.py"}
+
+
+def with_site(pythonpath: str) -> str:
+    return variables({"PYTHONPATH": pythonpath})["PYTHONPATH"]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +56,7 @@ def test_the_users_own_entry_for_the_current_directory_stays() -> None:
 
 def test_variables_say_what_children_are_to_be() -> None:
     assert variables({}) == {"PYTHONPATH": SITE}
-    assert variables({"PYTHONPATH": "/a"}, simulate="page=4096", cure=False) == {
+    assert variables({"PYTHONPATH": "/a"}, simulate="page=4096", patched=False) == {
         "PYTHONPATH": f"{SITE}:/a",
         "MACFIX_SIMULATE": "page=4096",
         "MACFIX": "off",
@@ -68,7 +72,7 @@ def test_restore_leaves_no_trace(
         monkeypatch.setenv("PYTHONPATH", before)
     was = dict(os.environ)
     for _ in range(times):
-        environment.apply(cure=times == 1)
+        environment.apply()
     assert os.environ["PYTHONPATH"].split(os.pathsep)[0] == SITE
     environment.restore()
     assert dict(os.environ) == was
@@ -81,12 +85,10 @@ def test_restore_without_apply_does_nothing() -> None:
 
 
 def test_restore_keeps_what_the_program_has_changed_since() -> None:
-    environment.apply(cure=False)
+    environment.apply()
     os.environ["PYTHONPATH"] = f"/new:{os.environ['PYTHONPATH']}:/more"
-    os.environ["MACFIX"] = "on"
     environment.restore()
     assert os.environ["PYTHONPATH"] == "/new:/more"
-    assert os.environ["MACFIX"] == "on"
 
 
 def test_restore_accepts_that_the_program_has_deleted_it() -> None:
@@ -94,3 +96,23 @@ def test_restore_accepts_that_the_program_has_deleted_it() -> None:
     del os.environ["PYTHONPATH"]
     environment.restore()
     assert "PYTHONPATH" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("simulate", "left"), [(None, "/a"), ("", "/a"), ("1", f"{SITE}:/a")], ids=str
+)
+def test_what_was_inherited_is_left_out_unless_it_simulates(
+    monkeypatch: pytest.MonkeyPatch, simulate: str | None, left: str
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{SITE}:/a")
+    if simulate is not None:
+        monkeypatch.setenv("MACFIX_SIMULATE", simulate)
+    environment.leave_out()
+    assert os.environ["PYTHONPATH"] == left
+
+
+def test_what_was_inherited_alone_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", SITE)
+    environment.leave_out()
+    assert "PYTHONPATH" not in os.environ
+    environment.leave_out()

@@ -13,7 +13,7 @@ from tests.support import environments
 from tests.support.environments import ON
 from tests.support.surroundings import REPOSITORY
 
-EARLY = str(REPOSITORY / "macfix" / "activation" / "early.py")
+SITE = str(REPOSITORY / "macfix" / "activation" / "site")
 
 CONFTEST = "import tractor.thing\n"
 
@@ -50,7 +50,10 @@ def options() -> list[str]:
     """Those with which pytest has macfix's plugin, once: a second time it would be an error."""
     given = ["-p", "no:cacheprovider", "-p", "no:tractor"]
     if not entry_points(group="pytest11", name="macfix"):
-        given += ["-p", "macfix.pytest_plugin"]  # a source checkout: pytest cannot find it
+        given += [
+            "-p",
+            "macfix.activation.pytest_plugin",
+        ]  # a source checkout: pytest cannot find it
     return given
 
 
@@ -74,6 +77,29 @@ def test_the_configuration_asks_for_it(folder: Path) -> None:
     assert "2 passed" in run(folder, **ON)
 
 
+@pytest.mark.parametrize("words", [["--macfix"], []], ids=["asked for", "by the runner"])
+def test_warnings_that_are_errors_are_no_errors_of_macfix(folder: Path, words: list[str]) -> None:
+    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    runner = () if words else ("-m", "macfix")
+    path = os.pathsep.join([str(folder), str(REPOSITORY)])
+    given = [*runner, "-m", "pytest", *options(), *words]
+    done = environments.run(sys.executable, *given, cwd=folder, PYTHONPATH=path, **ON)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_modules_that_are_purged_and_imported_again_are_patched_again(folder: Path) -> None:
+    """As `pytest --cov` and `coverage run --source` do it, with macfix among them."""
+    (folder / "test_purged.py").write_text(
+        "import sys\n"
+        "def test_purged():\n"
+        "    for name in list(sys.modules):\n"
+        "        if name.partition('.')[0] in ('tractor', 'macfix'): del sys.modules[name]\n"
+        "    import tractor.thing\n"
+        "    assert tractor.thing.answer == 42\n"
+    )
+    assert "3 passed" in run(folder, "--macfix", "-W", "error", **ON)
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="there, it is active")
 def test_it_says_why_it_is_not_active(folder: Path) -> None:
     assert f"not active: {sys.platform} does not need it" in run(folder, "--macfix")
@@ -93,10 +119,9 @@ def run_program(folder: Path, text: str) -> str:
 def test_afterwards_what_was_waiting_for_an_upstream_waits_again(folder: Path) -> None:
     shown = run_program(
         folder,
-        "import sys, pytest\nexec(compile(open(EARLY).read(), EARLY, 'exec'), {})\n".replace(
-            "EARLY", repr(EARLY)
-        )
-        + f"print('passed', pytest.main({[*options(), '--macfix']}) == 0)\n"
+        f"import sys, pytest\nsys.path.append({SITE!r})\n"
+        f"import _macfix_autoload\n_macfix_autoload.start({str(REPOSITORY)!r}, {SITE!r})\n"
+        f"print('passed', pytest.main({[*options(), '--macfix']}) == 0)\n"
         "for name in [name for name in sys.modules if name.startswith('tractor')]:\n"
         "    del sys.modules[name]\n"
         "import tractor.thing\n"

@@ -8,16 +8,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from macfix.activation.environment import SITE
+from tests.support import environments
 from tests.support.surroundings import REPOSITORY, STARTED_WITH
-
-EXPENSIVE = {
-    "typing", "dataclasses", "inspect", "ast", "importlib.metadata", "pluggy", "wrapt", "re",
-    "argparse", "json", "contextlib", "functools", "collections",
-}  # fmt: skip
 
 STATE = """\
 import json, os, sys
@@ -26,13 +23,16 @@ print(json.dumps({
     "modules": sorted(sys.modules),
     "sitecustomize": getattr(sys.modules.get("sitecustomize"), "__file__", None),
     "PYTHONPATH": os.environ.get("PYTHONPATH"),
-    "finders": [repr(f) for f in sys.meta_path if type(f).__module__.startswith("macfix.engine")],
+    "finders": sum(hasattr(finder, "is_macfix") for finder in sys.meta_path),
     "macfix": getattr(sys.modules.get("macfix"), "__file__", None),
 }))
 """
 
-ON = {"MACFIX_FORCE": "no-patch"}
-"""Makes macfix active on any platform, and mends nothing there."""
+ON = {"MACFIX_FORCE": "uds-backlog"}
+"""Makes macfix active on any platform."""
+
+IMPORTED = "import tractor\n" + STATE
+"""After the import of an upstream."""
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the simulation needs Linux")
 
@@ -57,10 +57,10 @@ def start(
     )
 
 
-def state(*options: str, **how: object) -> dict[str, object]:
-    done = start(*options, "-c", STATE, **how)  # type: ignore[arg-type]
+def state(*options: str, code: str = STATE, **how: object) -> dict[str, Any]:
+    done = start(*options, "-c", code, **how)  # type: ignore[arg-type]
     assert (done.returncode, done.stderr) == (0, "")
-    answer: dict[str, object] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
@@ -68,25 +68,31 @@ def test_where_macfix_has_nothing_to_do_it_is_not_even_imported() -> None:
     with_site, without = state(), state(path=())
     if sys.platform == "darwin":
         pytest.skip("here it has something to do")
-    assert with_site["modules"] == without["modules"]
-    assert with_site["path"] == without["path"]
+    assert set(with_site["modules"]) - set(without["modules"]) == {"_macfix_autoload"}
+    assert (with_site["path"], with_site["finders"]) == (without["path"], 0)
 
 
-def test_where_it_has_something_to_do_the_finder_is_there() -> None:
-    answer = state(**ON)
-    assert len(answer["finders"]) == 1  # type: ignore[arg-type]
+def test_where_it_has_something_to_do_one_module_waits_and_nothing_else_is_imported() -> None:
+    before, after = state(path=()), state(**ON)
+    assert after["finders"] == 1
+    assert set(after["modules"]) - set(before["modules"]) == {"_macfix_autoload"}
+
+
+def test_macfix_is_imported_when_an_upstream_is(upstream: Path) -> None:
+    answer = state(code=IMPORTED, path=(SITE, upstream), **ON)
+    assert answer["finders"] == 1
     assert answer["macfix"] == str(REPOSITORY / "macfix" / "__init__.py")
 
 
-def test_nothing_expensive_is_imported() -> None:
-    before, after = state(path=()), state(**ON)
-    added = set(after["modules"]) - set(before["modules"])  # type: ignore[call-overload]
-    assert added & EXPENSIVE == set()
-    assert {name for name in added if not name.startswith("macfix")} <= {"__future__"}
+@pytest.fixture
+def upstream(tmp_path: Path) -> Path:
+    (tmp_path / "upstream").mkdir()
+    (tmp_path / "upstream" / "tractor.py").touch()
+    return tmp_path / "upstream"
 
 
 def test_off_means_off() -> None:
-    assert state(**ON, MACFIX="off")["finders"] == []
+    assert state(**ON, MACFIX="off")["finders"] == 0
 
 
 def test_the_folder_is_for_grandchildren_and_not_on_the_programs_path(tmp_path: Path) -> None:
@@ -144,7 +150,8 @@ def test_the_next_one_has_the_effect_it_has_alone(
 
 
 def test_the_next_one_runs_once_and_after_macfix(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import sys\nprint('macfix' in sys.modules)\n")
+    look = "import sys\nprint(any(hasattr(f, 'is_macfix') for f in sys.meta_path))\n"
+    (tmp_path / "sitecustomize.py").write_text(look)
     assert start("-c", "", path=(SITE, tmp_path), **ON).stdout == "True\n"
 
 
@@ -163,40 +170,36 @@ def test_usercustomize_is_left_alone(tmp_path: Path) -> None:
 # -- where macfix comes from -----------------------------------------------------------------------
 
 
-def test_macfix_comes_from_beside_the_folder_and_from_nowhere_else(tmp_path: Path) -> None:
-    (tmp_path / "macfix.py").write_text("raise AssertionError('the wrong one')")
-    answer = state(path=(SITE, "", ".", tmp_path), cwd=tmp_path, **ON)
+def test_macfix_comes_from_beside_the_folder_and_from_nowhere_else(
+    tmp_path: Path, upstream: Path
+) -> None:
+    for name in ("macfix", "_macfix_autoload"):
+        (tmp_path / f"{name}.py").write_text("raise AssertionError('the wrong one')")
+    answer = state(code=IMPORTED, path=(SITE, "", ".", tmp_path, upstream), cwd=tmp_path, **ON)
     assert answer["macfix"] == str(REPOSITORY / "macfix" / "__init__.py")
-    assert len(answer["finders"]) == 1  # type: ignore[arg-type]
+    assert answer["finders"] == 1
 
 
-def test_a_macfix_that_is_imported_already_is_used(tmp_path: Path) -> None:
+def test_a_macfix_that_is_imported_already_is_used(tmp_path: Path, upstream: Path) -> None:
     shutil.copytree(REPOSITORY / "macfix", tmp_path / "macfix")
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if 'macfix' not in sys.modules:\n"
-        "    import macfix\n"
-        f"    sys.path.insert(0, {SITE!r})\n"
-        "    del sys.modules[__name__]\n"
-        "    import sitecustomize\n"
-    )
-    answer = state(path=(tmp_path,), **ON)
+    code = "import macfix\n" + IMPORTED
+    answer = state(code=code, path=(SITE, tmp_path, upstream), cwd=upstream, **ON)
     assert answer["macfix"] == str(tmp_path / "macfix" / "__init__.py")
+    assert answer["finders"] == 1
 
 
-def test_what_lies_beside_macfix_does_not_become_importable(tmp_path: Path) -> None:
+def test_what_lies_beside_macfix_does_not_become_importable(tmp_path: Path, upstream: Path) -> None:
     shutil.copytree(REPOSITORY / "macfix", tmp_path / "macfix")
     site = tmp_path / "macfix" / "activation" / "site"
-    assert str(tmp_path) not in state(path=(site,), **ON)["path"]  # type: ignore[operator]
+    assert str(tmp_path) not in state(code=IMPORTED, path=(site, upstream), **ON)["path"]
 
 
-def test_dependencies_that_lie_beside_macfix_do(tmp_path: Path) -> None:
+def test_dependencies_that_lie_beside_macfix_do(tmp_path: Path, upstream: Path) -> None:
     """So ``pip install --target`` lays them out; they come last on the path."""
     shutil.copytree(REPOSITORY / "macfix", tmp_path / "macfix")
-    (tmp_path / "wrapt").mkdir()
-    (tmp_path / "wrapt" / "__init__.py").touch()
+    environments.lay_out_dependencies(tmp_path)
     site = tmp_path / "macfix" / "activation" / "site"
-    assert state(path=(site,), **ON)["path"][-1] == str(tmp_path)  # type: ignore[index]
+    assert state(code=IMPORTED, path=(site, upstream), **ON)["path"][-1] == str(tmp_path)
 
 
 # -- failures --------------------------------------------------------------------------------------
@@ -210,36 +213,75 @@ def broken(tmp_path: Path) -> Path:
     return tmp_path / "macfix" / "activation" / "site"
 
 
-def test_a_failure_of_macfix_is_one_line_and_no_more(broken: Path, tmp_path: Path) -> None:
+def test_a_failure_of_macfix_is_one_line_and_no_more(
+    broken: Path, tmp_path: Path, upstream: Path
+) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('next')\n")
-    done = start("-c", "print('program')", path=(broken, tmp_path), **ON)
+    program = "import tractor\nprint('program')"
+    done = start("-c", program, path=(broken, tmp_path, upstream), **ON)
     assert done.returncode == 0
     assert done.stdout == "next\nprogram\n"
     assert done.stderr == "macfix: not active here: ValueError: two lines\n"
 
 
-def test_half_a_macfix_is_not_left_in_sys_modules(broken: Path) -> None:
-    done = start("-c", "import sys; print('macfix' in sys.modules)", path=(broken,), **ON)
+def test_half_a_macfix_is_not_left_in_sys_modules(broken: Path, upstream: Path) -> None:
+    program = "import sys, tractor; print('macfix' in sys.modules)"
+    done = start("-c", program, path=(broken, upstream), **ON)
     assert done.stdout == "False\n"
 
 
-def test_a_missing_macfix_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_macfix_is_silent(tmp_path: Path, upstream: Path) -> None:
     shutil.copytree(SITE, tmp_path / "a" / "b" / "site")
-    done = start("-c", "print('program')", path=(tmp_path / "a" / "b" / "site",), **ON)
+    program = "import sys, tractor; print(any(hasattr(f, 'is_macfix') for f in sys.meta_path))"
+    done = start("-c", program, path=(tmp_path / "a" / "b" / "site", upstream), **ON)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "False\n", "")
+
+
+def test_a_missing_autoload_is_one_line(tmp_path: Path) -> None:
+    shutil.copy(Path(SITE, "sitecustomize.py"), tmp_path)
+    done = start("-c", "print('program')", path=(tmp_path,), **ON)
     assert (done.returncode, done.stdout) == (0, "program\n")
+    assert done.stderr == "macfix: not active here: No module named '_macfix_autoload'\n"
+
+
+def run_beside_own(tmp_path: Path, name: str) -> subprocess.CompletedProcess[str]:
+    environments.lay_out_upstream(tmp_path / "packages")
+    (tmp_path / f"{name}.py").write_text("mine = 1\n")
+    text = f"import {name}, tractor.thing\nprint({name}.mine, tractor.thing.answer)\n"
+    (tmp_path / "prog.py").write_text(text)
+    path = (SITE, tmp_path / "packages")
+    bytecode = {"PYTHONDONTWRITEBYTECODE": ""}  # the cache of answers is written, too
+    return start(str(tmp_path / "prog.py"), path=path, **bytecode, **environments.ON)
+
+
+def test_a_json_of_the_programs_costs_the_cache_only(tmp_path: Path) -> None:
+    done = run_beside_own(tmp_path, "json")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 42\n", "")
+
+
+@pytest.mark.parametrize("name", ["dataclasses", "ast"])
+def test_a_module_of_the_programs_that_hides_the_standard_librarys_is_named(
+    tmp_path: Path, name: str
+) -> None:
+    done = run_beside_own(tmp_path, name)
+    assert (done.returncode, done.stdout) == (0, "1 1\n")
     assert len(done.stderr.splitlines()) == 1
-    assert "there is no macfix in" in done.stderr
+    assert (
+        f"{tmp_path / name}.py stands in the place of the standard library's {name}" in done.stderr
+    )
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "1>&- 2>&-", "0<&- 1>&- 2>&-"])
-def test_closed_standard_streams_do_no_harm(broken: Path, closed: str, tmp_path: Path) -> None:
+def test_closed_standard_streams_do_no_harm(
+    broken: Path, upstream: Path, closed: str, tmp_path: Path
+) -> None:
     script = tmp_path / "script.py"
-    script.write_text(f"import sys; open({str(tmp_path / 'ran')!r}, 'w').write(repr(sys.stderr))\n")
-    done = start(
-        "-c", f"exec {sys.executable} {script} {closed}", path=(broken,), python="/bin/sh", **ON
-    )
+    ran = tmp_path / "ran"
+    script.write_text(f"import sys, tractor; open({str(ran)!r}, 'w').write(repr(sys.stderr))\n")
+    shell = f"exec {sys.executable} {script} {closed}"
+    done = start("-c", shell, path=(broken, upstream), python="/bin/sh", **ON)
     assert done.returncode == 0
-    assert (tmp_path / "ran").read_text() == "None"
+    assert ran.read_text() == "None"
 
 
 @on_linux
@@ -282,35 +324,35 @@ def old_python(version: str) -> str | None:
 
 @pytest.mark.parametrize("option", ["-E", "-I", "-S"])
 def test_options_that_shut_it_out_are_obeyed(option: str) -> None:
-    assert state(option, **ON)["finders"] == []
+    assert state(option, **ON)["finders"] == 0
 
 
 @pytest.mark.parametrize("options", [["-s"], ["-O"], ["-X", "dev"], ["-B"], ["-u"]], ids=" ".join)
 def test_other_options_make_no_difference(options: list[str]) -> None:
-    assert len(state(*options, **ON)["finders"]) == 1  # type: ignore[arg-type]
+    assert state(*options, **ON)["finders"] == 1
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.11 has -P first")
 def test_a_safe_path_makes_no_difference() -> None:
-    assert len(state("-P", **ON)["finders"]) == 1  # type: ignore[arg-type]
-    assert len(state(**ON, PYTHONSAFEPATH="1")["finders"]) == 1  # type: ignore[arg-type]
+    assert state("-P", **ON)["finders"] == 1
+    assert state(**ON, PYTHONSAFEPATH="1")["finders"] == 1
 
 
 # -- the tree of processes -------------------------------------------------------------------------
 
 COUNT = """\
 import sys
-print(sum(type(f).__module__.startswith("macfix.engine") for f in sys.meta_path))
+print(sum(hasattr(finder, "is_macfix") for finder in sys.meta_path))
 """
 
 
-def test_all_ways_in_together_are_one_activation(tmp_path: Path, patch_name: str) -> None:
+def test_all_ways_in_together_are_one_activation(tmp_path: Path) -> None:
     (tmp_path / "prog.py").write_text(f"import macfix\nmacfix.activate()\n{COUNT}")
     done = start(
         *("-m", "macfix", "prog.py"),
         path=(SITE, REPOSITORY),
         cwd=tmp_path,
-        MACFIX_FORCE=patch_name,
+        **ON,
     )
     assert (done.stdout, done.stderr) == ("1\n", "")
 
@@ -321,8 +363,8 @@ import os
 import subprocess
 import sys
 
-PROBE = ("import os, sys; print(sys.argv[1], sum(type(f).__module__.startswith('macfix.engine') "
-         "for f in sys.meta_path), flush=True)")
+PROBE = ("import os, sys; print(sys.argv[1], "
+         "sum(hasattr(f, 'is_macfix') for f in sys.meta_path), flush=True)")
 
 
 def probe(name):
@@ -357,41 +399,31 @@ TREE_NAMES = {
 }
 
 
-@pytest.fixture
-def patch_name() -> str:
-    """The name of some patch, so that the command line accepts it."""
-    from macfix.engine import Config, load_patches
-    from macfix.patches import BUILTIN
-
-    return next(iter(load_patches(Config(), BUILTIN).origin))
-
-
 @pytest.mark.parametrize("from_cwd", [False, True])
-def test_every_descendant_of_a_program_is_mended_once(
-    tmp_path: Path, patch_name: str, from_cwd: bool
+def test_every_descendant_of_a_program_comes_up_with_it_once(
+    tmp_path: Path, from_cwd: bool
 ) -> None:
     (tmp_path / "prog.py").write_text(TREE)
     done = start(
         *("-m", "macfix", str(tmp_path / "prog.py")),
         path=() if from_cwd else (REPOSITORY,),
         cwd=REPOSITORY if from_cwd else tmp_path,
-        MACFIX_FORCE=patch_name,
         PYTHONWARNINGS="ignore",
+        **ON,
     )
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == sorted(f"{name} 1" for name in TREE_NAMES)
 
 
-def test_deactivate_gives_children_their_old_environment(tmp_path: Path, patch_name: str) -> None:
+def test_deactivate_gives_children_their_old_environment(tmp_path: Path) -> None:
     program = (
         "import os, subprocess, sys, macfix\n"
         "print(os.environ['PYTHONPATH'].count('activation/site'))\n"
         "print(macfix.deactivate(), os.environ['PYTHONPATH'])\n"
-        "print(any(type(f).__module__.startswith('macfix') for f in sys.meta_path))\n"
+        "print(any(hasattr(finder, 'is_macfix') for finder in sys.meta_path))\n"
     )
     (tmp_path / "prog.py").write_text(program)
-    done = start("-m", "macfix", str(tmp_path / "prog.py"), path=(REPOSITORY,),
-                 MACFIX_FORCE=patch_name)  # fmt: skip
+    done = start("-m", "macfix", str(tmp_path / "prog.py"), path=(REPOSITORY,), **ON)
     assert done.stdout == f"1\n[] {REPOSITORY}\nFalse\n", done.stderr
 
 

@@ -6,8 +6,8 @@ from another place that happens to be on ``sys.path``.
 
 Two files call ``start()``: ``sitecustomize.py`` beside this one, in the children of a process with
 macfix, and the ``macfix.pth`` that ``macfix enable`` writes beside a copy of this file. Every
-interpreter of such an environment pays for each line here, and an interpreter that is too old for
-macfix may execute it too: no annotations, and no import that is not needed.
+interpreter of such an environment pays for each line here: no annotations, and no import that is
+not needed.
 """
 
 import os
@@ -139,8 +139,6 @@ def _import_macfix(root):
     """Import the package macfix from *root*, unless it is imported; whether there is one."""
     if "macfix" in sys.modules:
         return True
-    if sys.version_info < (3, 10):  # noqa: UP036
-        return False
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec
 
