@@ -76,10 +76,14 @@ def sandbox(
 
 @pytest.fixture(scope="session")
 def upstream_python() -> Path:
-    """An interpreter that can run every tractor since 2025-07; the test is skipped without one."""
+    """An interpreter that can run every tractor since 2025-07; the test is skipped without one.
+
+    None is built where there is no tractor to run.
+    """
     try:
+        upstream.checkout("tractor")
         return pythons.find_or_build()
-    except pythons.NoPythonError as error:
+    except (upstream.UpstreamMissingError, pythons.NoPythonError) as error:
         pytest.skip(str(error))
 
 

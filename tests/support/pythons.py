@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import hashlib
 import json
@@ -146,6 +147,7 @@ def _build_and_keep(recipe: Recipe) -> Path:
         # it is built in place under the lock, and a marker that appears at once calls it whole.
         shutil.rmtree(folder, ignore_errors=True)
         _build(base, folder, recipe)
+        _ask.cache_clear()
         problem = shortcoming(python, recipe)
         if problem:
             raise NoPythonError(f"the environment built at {folder} does not do: {problem}")
@@ -228,6 +230,7 @@ def _pyenv_roots() -> Iterator[str]:
         yield os.path.join(STARTED_WITH["HOME"], ".pyenv")
 
 
+@functools.cache
 def _ask(python: Path | str, *names: str) -> tuple[list[int], dict[str, str | None]]:
     done = subprocess.run(
         [str(python), "-I", "-c", ASK, *names],

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -120,33 +120,31 @@ def test_mutants_of_tractor(
     vintage: str,
     world: str,
     sandbox: Sandbox,
-    tmp_path: Path,
+    upstream_python: Path,
+    upstream_at: Callable[[str, str], Path],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    try:
-        checkout = upstream.take("tractor", upstream.TRACTORS[vintage], tmp_path)
-        python = pythons.find()
-    except (upstream.UpstreamMissingError, pythons.NoPythonError) as error:
-        pytest.skip(str(error))
-    if python is None:
-        pytest.skip("no Python here has what tractor needs")
+    path = [upstream_at("tractor", upstream.TRACTORS[vintage])]
     count = COUNT if vintage == "HEAD" else OLDER
-    answer, on_linux = run_both(sandbox, python, [checkout], world, count)
+    answer, on_linux = run_both(sandbox, upstream_python, path, world, count)
     check(answer, on_linux, capsys, f"tractor {vintage}, {world}", count)
 
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_mutants_of_piker(
-    world: str, sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: str,
+    sandbox: Sandbox,
+    upstream_at: Callable[[str, str], Path],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Those of its modules that import here, with the tractor that its users had pinned."""
+    path = [
+        upstream_at("piker", upstream.PIKER),
+        upstream_at("tractor", upstream.PIKERS_TRACTOR),
+    ]
     try:
-        path = [
-            upstream.take("piker", upstream.PIKER, tmp_path),
-            upstream.take("tractor", upstream.PIKERS_TRACTOR, tmp_path),
-        ]
         python = pythons.find(pythons.PIKER)
-    except (upstream.UpstreamMissingError, pythons.NoPythonError) as error:
+    except pythons.NoPythonError as error:
         pytest.skip(str(error))
     if python is None:
         pytest.skip("no environment for piker: build one as docs/piker.md says")

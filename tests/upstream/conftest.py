@@ -45,12 +45,12 @@ def launcher_of(
     """Make a launcher whose programs import the given vintage."""
 
     def make(vintage: Vintage, recipe: pythons.Recipe | None = None) -> Launcher:
+        tractor = upstream_at("tractor", vintage.tractor or vintage.commit)
+        piker = (upstream_at("piker", vintage.commit),) if vintage.tractor else ()
         try:
             python = pythons.find_or_build(recipe or vintage.recipe)
         except pythons.NoPythonError as error:
             pytest.skip(str(error))
-        tractor = upstream_at("tractor", vintage.tractor or vintage.commit)
-        piker = (upstream_at("piker", vintage.commit),) if vintage.tractor else ()
         return Launcher(python, sandbox, macfix_folder, (*piker, tractor))
 
     return make
