@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Any
 from tests.support import runtime_sockets
 from tests.support.launcher import Launcher
 from tests.support.processes import TookTooLongError
+from tests.support.surroundings import STARTED_WITH
 from tests.support.worlds import World
 
 PLUGINS = Path(__file__).parents[1] / "upstream" / "programs"
@@ -120,7 +122,12 @@ class Suite:
             launcher = self.launcher.with_path(PLUGINS)
             try:
                 done = launcher.run(
-                    world, command, cwd=self.folder, timeout=self.patience, sweep=True
+                    world,
+                    command,
+                    more={"PATH": self._path()},
+                    cwd=self.folder,
+                    timeout=self.patience,
+                    sweep=True,
                 )
                 said, seconds = str(done), done.seconds
             except TookTooLongError as error:
@@ -129,6 +136,10 @@ class Suite:
         if not any("collected" in line for line in lines):
             raise AssertionError(f"upstream's tests did not start in {world.name}: {said}")
         return _outcomes(lines, seconds)
+
+    def _path(self) -> str:
+        """Some tests start a `python`, and mean the one that runs them."""
+        return f"{self.launcher.python.parent}{os.pathsep}{STARTED_WITH['PATH']}"
 
 
 def _outcomes(lines: Sequence[dict[str, Any]], seconds: float) -> Outcomes:

@@ -39,6 +39,10 @@ SIMULATION = () if ON_A_MAC else ("--simulate",)
 """What goes between `macfix` and the program to be on a Mac with the cures."""
 
 
+one_at_a_time = pytest.mark.xdist_group("chart")
+"""Charts meet at one port where they cannot have a network of their own."""
+
+
 @pytest.fixture(scope="session")
 def piker_python() -> Path:
     """An interpreter that can show a chart; the test is skipped where it would have to be built."""
@@ -146,6 +150,7 @@ def ends_and_leaves_nothing(chart: Chart) -> None:
     assert [*simulated, *linux] == [], chart.text()
 
 
+@one_at_a_time
 @pytest.mark.timeout(3 * TO_COME_UP)
 @pytest.mark.skipif(ON_A_MAC, reason="a Mac cannot be Linux")
 @pytest.mark.skipif(HEAVY != "full", reason="MACFIX_HEAVY=full shows it on Linux, too")
@@ -188,6 +193,7 @@ def test_on_a_mac_with_macfix_every_module_imports_as_on_linux(piker: Piker) -> 
     assert on_a_mac.stdout == on_linux.stdout, str(on_a_mac)
 
 
+@one_at_a_time
 @pytest.mark.timeout(3 * TO_COME_UP)
 def test_on_a_mac_with_macfix_the_chart_comes_up_and_leaves_nothing(
     show: Callable[..., Chart], tables: Tables
@@ -221,6 +227,7 @@ def display() -> Iterator[str]:
             server.wait()
 
 
+@one_at_a_time
 @pytest.mark.timeout(3 * TO_COME_UP)
 @pytest.mark.skipif(ON_A_MAC, reason="a Mac has no X server")
 @pytest.mark.skipif(HEAVY != "full", reason="MACFIX_HEAVY=full asks an X server, too")
