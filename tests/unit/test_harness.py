@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,6 +166,7 @@ def test_a_missing_checkout_is_named_with_what_to_do(
     assert "MACFIX_UPSTREAM" in str(caught.value)
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_a_commit_is_taken_once_and_leaves_the_checkout_as_it_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
