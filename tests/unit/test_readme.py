@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
-from macfix.engine import Config, Patch, load_patches
-from macfix.patches import BUILTIN
+import pytest
+
+from macfix.cli.documentation import documentation_of
+from macfix.engine.patch import Patch
+from tests.support import builtin
 from tests.support.surroundings import REPOSITORY
 
 README = REPOSITORY / "README.md"
@@ -17,13 +21,13 @@ TABLE = re.compile(r"(?<=<!-- patches -->\n).*?(?=<!-- /patches -->)", re.DOTALL
 def table_of_patches() -> str:
     """What stands between the two marks in the README."""
     rows = ["| patch | defect | in |", "|---|---|---|"]
-    rows += [_row(patch) for patch in load_patches(Config(), BUILTIN).patches()]
+    rows += [_row(*each) for each in builtin.plugins().all_patches().items()]
     return "\n".join(rows) + "\n"
 
 
-def _row(patch: Patch) -> str:
-    targets = ", ".join(f"`{target}`" for target in patch.targets)
-    return f"| `{patch.name}` | {patch.summary} | {targets} |"
+def _row(patch: Patch, targets: list[str]) -> str:
+    summary = documentation_of(patch.module).summary
+    return f"| `{patch.name}` | {summary} | {', '.join(f'`{target}`' for target in targets)} |"
 
 
 def test_the_table_of_patches_is_up_to_date() -> None:
@@ -50,6 +54,7 @@ def test_every_relative_link_leads_somewhere() -> None:
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_nothing_committed_names_a_path_of_one_machine() -> None:
     listing = subprocess.run(
         ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=False
