@@ -140,8 +140,8 @@ def interpreter_of(file: str) -> str | None:
     command = first[2:].strip()
     if second.startswith(_LAUNCHER):
         command = second[len(_LAUNCHER) :].strip()
-    quote = command[:1]
-    path = command[1:].partition(quote)[0] if quote in "'\"" else command.partition(" ")[0]
+    quoted = command.startswith(("'", '"'))
+    path = command[1:].partition(command[0])[0] if quoted else command.partition(" ")[0]
     if os.path.isabs(path) and _names_python(path):
         return path
     return "" if _names_python(command) else None

@@ -63,7 +63,8 @@ class CommandLine:
         if self.kind == "-m":
             return self.program in ("macfix", "macfix.__main__")
         argv0 = sys.argv[0] if sys.argv else ""
-        return not self.kind and os.path.abspath(self.program) == os.path.abspath(argv0)
+        is_file = self.program != "" and not self.kind
+        return is_file and os.path.abspath(self.program) == os.path.abspath(argv0)
 
 
 def run(program: Sequence[str], changes: Mapping[str, str]) -> NoReturn:

@@ -45,7 +45,7 @@ class Twins:
         """Run *words* as Python does."""
         return self._run(words, **how)  # type: ignore[arg-type]
 
-    def mended(self, words: Sequence[str], **how: object) -> Shown:
+    def by_macfix(self, words: Sequence[str], **how: object) -> Shown:
         """Run *words* as ``python -m macfix`` does."""
         return self._run([*self.macfix, *words], **how)  # type: ignore[arg-type]
 
@@ -54,10 +54,14 @@ class Twins:
 
         *how* is what `_run` takes: options, env, stdin, merged, interrupted_after.
         """
-        alone, mended = self.alone(words, **how), self.mended(words, **how)
-        if mended != alone:
+        alone, by_macfix = self.alone(words, **how), self.by_macfix(words, **how)
+        if by_macfix != alone:
             lines = difflib.unified_diff(
-                str(alone).splitlines(), str(mended).splitlines(), "alone", "by macfix", lineterm=""
+                str(alone).splitlines(),
+                str(by_macfix).splitlines(),
+                "alone",
+                "by macfix",
+                lineterm="",
             )
             raise AssertionError("\n".join([f"{words} differs:", *lines]))
         return alone

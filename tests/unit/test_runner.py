@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import py_compile
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from macfix.activation.environment import SITE
 from tests.support.small_programs import (
     ENDINGS,
     GROUPS,
@@ -23,6 +26,7 @@ from tests.support.small_programs import (
     MODULES,
     WHAT_PROGRAMS_DO,
 )
+from tests.support.surroundings import REPOSITORY
 from tests.support.twins import Shown, Twins
 
 needs_groups = pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.11 has these first")
@@ -148,42 +152,172 @@ def test_traceback_has_the_programs_frames_only(twins: Twins, kind: Kind) -> Non
     assert "macfix" not in shown.stdout
 
 
-@pytest.mark.parametrize("kind", [as_script, as_module, as_command])
+ACTIVE = {"MACFIX_FORCE": "uds-backlog"}
+"""Has macfix get into the program, also where no patch is needed."""
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_it_ends_as_it_does_alone(twins: Twins, kind: Kind, ending: str) -> None:
-    twins.assert_same(kind(twins.folder, ENDINGS[ending]))
+def test_it_ends_as_it_does_alone(twins: Twins, ending: str) -> None:
+    twins.assert_same(as_script(twins.folder, ENDINGS[ending]), merged=True)
 
 
-@pytest.mark.parametrize("kind", [as_script, as_module])
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_output_and_errors_come_in_the_same_order(twins: Twins, kind: Kind, ending: str) -> None:
-    twins.assert_same(kind(twins.folder, ENDINGS[ending]), merged=True)
+def test_with_macfix_in_it_it_ends_as_it_does_alone(twins: Twins, ending: str) -> None:
+    twins.assert_same(as_module(twins.folder, ENDINGS[ending]), env=ACTIVE)
 
 
-@pytest.mark.parametrize("kind", [as_script, as_module])
 @pytest.mark.parametrize("deed", WHAT_PROGRAMS_DO)
-def test_it_does_what_it_does_alone(twins: Twins, kind: Kind, deed: str) -> None:
-    twins.assert_same([*kind(twins.folder, WHAT_PROGRAMS_DO[deed]), "--number", "x"], stdin="text")
+def test_it_does_what_it_does_alone(twins: Twins, deed: str) -> None:
+    words = as_script(twins.folder, WHAT_PROGRAMS_DO[deed])
+    twins.assert_same([*words, "--number", "x"], stdin="text", env=ACTIVE)
 
 
 @needs_groups
-@pytest.mark.parametrize("kind", [as_script, as_module])
 @pytest.mark.parametrize("group", GROUPS)
-def test_exception_groups_and_notes_are_shown_alike(twins: Twins, kind: Kind, group: str) -> None:
-    shown = twins.assert_same(kind(twins.folder, GROUPS[group]))
+def test_exception_groups_and_notes_are_shown_alike(twins: Twins, group: str) -> None:
+    shown = twins.assert_same(as_script(twins.folder, GROUPS[group]), env=ACTIVE)
     assert shown.returncode == 1
 
 
-@pytest.mark.parametrize("kind", [as_script, as_module, as_command])
-@pytest.mark.parametrize(
-    "options",
-    [["-O"], ["-OO"], ["-X", "dev"], ["-W", "error"], ["-B"], ["-s"], ["-S"], ["-u"], ["-q"],
-     ["-X", "utf8"], ["-b"], ["-X", "frozen_modules=off"]],
-    ids=" ".join,
-)  # fmt: skip
+OPTIONS = [
+    *(["-O"], ["-OO"], ["-X", "dev"], ["-W", "error"], ["-B"], ["-s"], ["-S"], ["-u"], ["-q"]),
+    *(["-X", "utf8"], ["-b"], ["-X", "frozen_modules=off"], ["-Werror", "-Xdev"]),
+    ["--check-hash-based-pycs", "never"],
+]
+
+
+@pytest.mark.parametrize("kind", [as_script, as_command])
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
 def test_the_interpreters_options_hold(twins: Twins, kind: Kind, options: list[str]) -> None:
     text = IDENTITY + "print(sys.warnoptions, sys._xoptions, __debug__)\nassert 0, 'no -O'\n"
     twins.assert_same(kind(twins.folder, text), options=options)
+
+
+@pytest.mark.parametrize("flags", ["O", "OB", "uOO"])
+def test_options_in_one_word_with_macfix_hold(tmp_path: Path, flags: str) -> None:
+    (tmp_path / "prog.py").write_text(IDENTITY)
+    alone = Twins(tmp_path).alone(["prog.py", "a"], options=[f"-{flags}"])
+    assert Twins(tmp_path, (f"-{flags}m", "macfix")).by_macfix(["prog.py", "a"]) == alone
+
+
+def test_a_program_may_come_on_standard_input(twins: Twins) -> None:
+    shown = twins.assert_same(["-", "a", "-m"], stdin=IDENTITY, env=ACTIVE)
+    assert "['-', 'a', '-m']" in shown.stdout
+
+
+@pytest.mark.parametrize("name", ["a b.py", "status.py", "-x.py", "ü.py", "a:b.py"])
+def test_a_file_may_have_any_name(twins: Twins, name: str) -> None:
+    write(twins.folder, "import sys\nprint(sys.argv, __file__)\n", name)
+    twins.assert_same([str(twins.folder / name)], env=ACTIVE)
+    twins.assert_same([f"./{name}" if name.startswith("-") else name], env=ACTIVE)
+
+
+ENVIRONMENT = """\
+import json, os, sys
+print(json.dumps(dict(os.environ)))
+"""
+
+
+def environment_of(twins: Twins, *words: str, **env: str) -> dict[str, str]:
+    write(twins.folder, ENVIRONMENT)
+    shown = twins.alone([*words, "prog.py"], env=env)
+    assert shown.returncode == 0, shown
+    found: dict[str, str] = json.loads(shown.stdout)
+    return found
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there, macfix gets into the program")
+def test_where_macfix_has_nothing_to_do_no_variable_is_set(twins: Twins) -> None:
+    assert environment_of(twins, "-m", "macfix") == environment_of(twins)
+
+
+def test_what_is_set_for_the_program_is_for_its_children_too(twins: Twins) -> None:
+    before = environment_of(twins, **ACTIVE)
+    after = environment_of(twins, "-m", "macfix", **ACTIVE)
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"PYTHONPATH", "MACFIX_SHM_TREE"}
+    assert after["PYTHONPATH"] == f"{SITE}{os.pathsep}{before['PYTHONPATH']}"
+
+
+def test_the_program_is_the_process_that_was_started(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "macfix", "-c", "import os; print(os.getpid())"]
+    env = {"PYTHONPATH": str(REPOSITORY), "HOME": os.environ["HOME"], **ACTIVE}
+    with subprocess.Popen(words, env=env, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert int(process.stdout.read()) == process.pid
+
+
+def test_a_program_may_execute_itself_anew(twins: Twins) -> None:
+    text = (
+        "import os, sys\nprint(sys.argv, flush=True)\n"
+        "if len(sys.argv) < 3: os.execv(sys.executable, [*sys.orig_argv, 'again'])\n"
+    )
+    shown = twins.assert_same([*as_script(twins.folder, text), "a"], env=ACTIVE)
+    assert shown.stdout.count("'a'") == 2
+
+
+# -- where macfix cannot get in --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["-E"], "with -E Python ignores PYTHONPATH, so macfix cannot get into the program: run"),
+        (["-I"], "with -I Python ignores PYTHONPATH, so macfix cannot get into the program: run"),
+        (["-S"], "with -S Python executes neither sitecustomize nor .pth files"),
+    ],
+)
+def test_options_that_shut_macfix_out_are_an_error(
+    tmp_path: Path, zipapp: Path, options: list[str], told: str
+) -> None:
+    (tmp_path / "prog.py").write_text("print('ran')\n")
+    shown = Twins(tmp_path, (str(zipapp),)).by_macfix(["prog.py"], options=options, env=ACTIVE)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert told in shown.stderr
+    assert ("`macfix enable`" in shown.stderr) == (options != ["-S"])
+
+
+@pytest.mark.parametrize(
+    ("words", "other"),
+    [
+        (["-m", "pdb", "-m", "macfix", "prog.py", "a"], "-m pdb prog.py a"),
+        (["-m", "cProfile", "-m", "macfix", "prog.py"], "-m cProfile prog.py"),
+        (["-m", "trace", "--count", "--module", "macfix", "prog.py"], None),
+        (["-m", "coverage", "run", "-m", "macfix", "prog.py"], "-m coverage run prog.py"),
+        (["-c", "import runpy; runpy.run_module('macfix', run_name='__main__')", "prog.py"], None),
+    ],
+    ids=["pdb", "cProfile", "trace", "coverage", "runpy"],
+)
+def test_whoever_runs_macfix_in_its_own_process_is_told_the_other_order(
+    twins: Twins, words: list[str], other: str | None
+) -> None:
+    write(twins.folder, "print('ran')\n")
+    (twins.folder / "coverage").mkdir()
+    write(twins.folder, COVERAGE, "coverage/__main__.py")
+    shown = twins.alone(words, stdin="continue\nquit\n")
+    told = shown.stdout + shown.stderr
+    assert "ran" not in told.split()
+    assert "macfix replaces the process by the program" in told
+    assert f"turn the order around: python -m macfix {other or ''}" in told
+    if other is not None:
+        write(twins.folder, "print('ran', __name__)\n")
+        shown = twins.by_macfix(other.split(), stdin="continue\nquit\n")
+        assert "ran __main__" in shown.stdout
+
+
+COVERAGE = """\
+import runpy, sys
+del sys.argv[:2]  # its own name, and `run`
+if sys.argv[0] == "-m":
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+else:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""As much of coverage as matters here: it runs a program in its own process."""
+
+
+# -- afterwards ------------------------------------------------------------------------------------
 
 
 def test_the_program_can_be_inspected_afterwards(twins: Twins) -> None:
@@ -254,13 +388,13 @@ def zipapp(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_interrupt_has_the_same_effect(twins: Twins, kind: Kind, where: str) -> None:
     words = kind(twins.folder, INTERRUPTED[where])
     alone = twins.alone(words, interrupted_after="ready")
-    mended = twins.mended(words, interrupted_after="ready")
+    by_macfix = twins.by_macfix(words, interrupted_after="ready")
     # the signal does not always arrive in the same line, so of the traceback only the end is equal
-    assert (mended.returncode, mended.stdout) == (alone.returncode, alone.stdout)
-    assert mended.stderr.splitlines()[-1:] == alone.stderr.splitlines()[-1:]
-    assert "macfix" not in mended.stderr
+    assert (by_macfix.returncode, by_macfix.stdout) == (alone.returncode, alone.stdout)
+    assert by_macfix.stderr.splitlines()[-1:] == alone.stderr.splitlines()[-1:]
+    assert "macfix" not in by_macfix.stderr
     if where == "at work":
-        assert mended.returncode == -signal.SIGINT
+        assert by_macfix.returncode == -signal.SIGINT
 
 
 def test_a_file_that_cannot_be_opened(twins: Twins) -> None:
@@ -319,13 +453,17 @@ def test_the_current_directory_may_have_vanished(twins: Twins) -> None:
     assert run("-m", "macfix") == run()
 
 
-def test_little_is_imported_before_the_program(twins: Twins) -> None:
+@pytest.mark.parametrize(("env", "more"), [({}, set()), (ACTIVE, {"_macfix_autoload"})])
+def test_little_is_imported_before_the_program(
+    twins: Twins, env: dict[str, str], more: set[str]
+) -> None:
     """What is imported before it, a program cannot have a module of its own by that name for."""
+    if sys.platform == "darwin":
+        more = {"_macfix_autoload"}
     write(twins.folder, MODULES)
-    alone = set(twins.alone(["-c", "import runpy\n" + MODULES]).stdout.split())
-    mended = set(twins.mended(["prog.py"]).stdout.split())
-    extra = {name for name in mended - alone if name.partition(".")[0] != "macfix"}
-    assert extra <= {"__future__"}
+    alone = set(twins.alone(["prog.py"]).stdout.split())
+    by_macfix = set(twins.by_macfix(["prog.py"], env=env).stdout.split())
+    assert by_macfix - alone == more
 
 
 def test_modules_beside_the_program_come_first(twins: Twins) -> None:
@@ -333,5 +471,5 @@ def test_modules_beside_the_program_come_first(twins: Twins) -> None:
     for name in shadowed:
         write(twins.folder, "print(__name__, 'of the program')", f"{name}.py")
     write(twins.folder, "\n".join(f"import {name}" for name in shadowed))
-    shown = twins.assert_same(["prog.py"])
+    shown = twins.assert_same(["prog.py"], env=ACTIVE)
     assert shown.stdout.count("of the program") == len(shadowed)

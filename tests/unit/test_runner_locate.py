@@ -12,17 +12,7 @@ from pathlib import Path
 import pytest
 
 from macfix.activation import locate as locating
-from macfix.activation.locate import locate
-from macfix.activation.programs import (
-    Archive,
-    CannotRunError,
-    Command,
-    EntryPoint,
-    Module,
-    Program,
-    Script,
-)
-from macfix.activation.shebang import interpreter_of
+from macfix.activation.locate import CannotRunError, interpreter_of, locate
 from tests.support.surroundings import REPOSITORY
 from tests.support.twins import Twins
 
@@ -44,10 +34,6 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path / "cwd")
 
 
-def found(*words: str) -> Program:
-    return locate(words)[0]
-
-
 def refusal(*words: str) -> str:
     with pytest.raises(CannotRunError) as caught:
         locate(words)
@@ -63,19 +49,21 @@ def distribution(folder: Path, name: str, entry: str) -> None:
 
 def test_all_arguments_after_the_program_are_its_own() -> None:
     Path("prog.py").touch()
-    assert locate(["prog.py", "-m", "x", "--simulate"])[1] == ["-m", "x", "--simulate"]
-    assert locate(["-m", "mod", "-m", "x"])[1] == ["-m", "x"]
-    assert locate(["-mmod", "-c"])[1] == ["-c"]
+    for words in (["prog.py", "-m", "x", "--simulate"], ["-m", "mod", "-m", "x"], ["-mmod", "-c"]):
+        assert locate(words) == words
+    assert locate(["-", "-m", "x"]) == ["-", "-m", "x"]
 
 
 def test_module_and_command_come_before_everything() -> None:
     Path("-m").touch()
     Path("mod").touch()
-    module, command = found("-m", "mod"), found("-c", "1")
-    assert isinstance(module, Module)
-    assert module.name == "mod"
-    assert isinstance(command, Command)
-    assert command.text == "1"
+    assert locate(["-m", "mod"]) == ["-m", "mod"]
+    assert locate(["-c", "1"]) == ["-c", "1"]
+
+
+def test_a_path_is_not_taken_for_an_option() -> None:
+    Path("-x.py").touch()
+    assert locate(["-x.py", "a"]) == ["--", "-x.py", "a"]
 
 
 @pytest.mark.parametrize("option", ["-m", "-c"])
@@ -89,18 +77,18 @@ def test_nothing_is_refused() -> None:
 
 def test_a_path_comes_before_a_script_of_that_name(scripts: Path) -> None:
     (scripts / "tool").write_text(f"#!{sys.executable}\n")
+    assert locate(["tool"]) == [str(scripts / "tool")]
     Path("tool").touch()
-    program = found("tool")
-    assert isinstance(program, Script)
-    assert program.argv0 == "tool"
+    assert locate(["tool"]) == ["tool"]
 
 
-def test_a_folder_is_a_program_only_with_a_main(scripts: Path) -> None:
+@pytest.mark.parametrize("main", ["__main__.py", "__main__.pyc"])
+def test_a_folder_is_a_program_only_with_a_main(scripts: Path, main: str) -> None:
     (scripts / "tool").write_text(f"#!{sys.executable}\n")
     Path("tool").mkdir()
-    assert found("tool").argv0 == str(scripts / "tool")
-    Path("tool/__main__.py").touch()
-    assert isinstance(found("tool"), Archive)
+    assert locate(["tool"]) == [str(scripts / "tool")]
+    Path("tool", main).touch()
+    assert locate(["tool"]) == ["tool"]
 
 
 def test_a_script_comes_before_an_entry_point(
@@ -108,12 +96,14 @@ def test_a_script_comes_before_an_entry_point(
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     distribution(tmp_path, "dist", "tool = some.module:main.inner [extra]")
-    entry = found("tool")
-    assert isinstance(entry, EntryPoint)
-    assert (entry.module, entry.function) == ("some.module", "main.inner")
-    assert entry.argv0 == str(scripts / "tool")
+    option, code = locate(["tool", "a"])[:2]
+    assert option == "-c"
+    assert code == (
+        f"import sys; sys.argv[0] = {str(scripts / 'tool')!r}; from some.module import main; "
+        "sys.exit(main.inner())"
+    )
     (scripts / "tool").write_text(f"#!{sys.executable}\n")
-    assert isinstance(found("tool"), Script)
+    assert locate(["tool", "a"]) == [str(scripts / "tool"), "a"]
 
 
 def test_an_entry_point_comes_before_a_package(
@@ -122,11 +112,9 @@ def test_an_entry_point_comes_before_a_package(
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "tool").mkdir()
     (tmp_path / "tool" / "__main__.py").touch()
-    package = found("tool")
-    assert isinstance(package, Module)
-    assert package.name == "tool"
+    assert locate(["tool", "a"]) == ["-m", "tool", "a"]
     distribution(tmp_path, "dist", "tool = some.module:main")
-    assert isinstance(found("tool"), EntryPoint)
+    assert locate(["tool", "a"])[0] == "-c"
 
 
 def test_a_package_within_packages_is_found_without_importing_any(
@@ -138,7 +126,7 @@ def test_a_package_within_packages_is_found_without_importing_any(
     for folder in (inner, inner.parent, inner.parent.parent):
         (folder / "__init__.py").write_text("raise AssertionError('imported')")
     (inner / "__main__.py").touch()
-    assert isinstance(found("aa.bb.cc"), Module)
+    assert locate(["aa.bb.cc"]) == ["-m", "aa.bb.cc"]
     assert "no __main__" in refusal("aa.bb")
 
 
@@ -147,7 +135,7 @@ def test_a_package_in_the_current_directory_is_found_as_by_python(scripts: Path)
     Path("here/__init__.py").touch()
     Path("here/inner").mkdir()
     Path("here/inner/__main__.py").touch()
-    assert isinstance(found("here.inner"), Module)
+    assert locate(["here.inner"]) == ["-m", "here.inner"]
 
 
 def test_the_refusal_lists_what_was_tried(scripts: Path) -> None:
@@ -165,9 +153,7 @@ def test_a_broken_distribution_does_not_hide_the_others(
     monkeypatch.syspath_prepend(str(tmp_path))
     distribution(tmp_path, "a-broken", "no value")
     distribution(tmp_path, "b-sound", "tool = some.module:main [extra]")
-    program = found("tool")
-    assert isinstance(program, EntryPoint)
-    assert (program.module, program.function) == ("some.module", "main")
+    assert "from some.module import main; sys.exit(main())" in locate(["tool"])[1]
     text = refusal("absent")
     assert "console script: no installed distribution declares one of that name" in text
     assert f"cannot be read: {tmp_path}/a-broken-1.dist-info" in text
@@ -201,15 +187,40 @@ def test_a_program_that_is_not_python_is_refused(scripts: Path) -> None:
     assert "is not a Python script" in refusal("tool")
 
 
-def test_a_script_of_another_virtual_environment_is_refused(scripts: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["name", "path"])
+def test_a_script_of_another_virtual_environment_is_refused(
+    scripts: Path, tmp_path: Path, by: str
+) -> None:
     (tmp_path / "other" / "bin").mkdir(parents=True)
     (tmp_path / "other" / "pyvenv.cfg").touch()
     python = tmp_path / "other" / "bin" / "python"
-    python.symlink_to(sys.executable)
     (scripts / "tool").write_text(f"#!{python}\n")
-    text = refusal("tool")
+    words = ["tool"] if by == "name" else [str(scripts / "tool")]
+    assert locate(words) == [str(scripts / "tool")]  # that environment is gone
+    python.symlink_to(sys.executable)
+    text = refusal(*words)
     assert "belongs to another Python" in text
-    assert f"{python} -m macfix tool" in text
+    assert f"{python} -m macfix {scripts / 'tool'}" in text
+
+
+def test_a_script_of_the_same_environment_by_another_spelling_is_not_refused(
+    scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "env" / "bin").mkdir(parents=True)
+    (tmp_path / "env" / "pyvenv.cfg").touch()
+    (tmp_path / "env" / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "link").symlink_to(tmp_path / "env")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "link"))
+    monkeypatch.setattr(sys, "base_prefix", "/elsewhere")
+    (scripts / "tool").write_text(f"#!{tmp_path / 'env' / 'bin' / 'python'}\n")
+    assert locate(["tool"]) == [str(scripts / "tool")]
+
+
+def test_a_script_of_a_python_that_is_no_virtual_environment_is_not_refused(scripts: Path) -> None:
+    """Its first line says `/usr/bin/python3`, say: people run such scripts with their own."""
+    base = Path(sys.base_prefix, "bin", "python3")
+    (scripts / "tool").write_text(f"#!{base}\n")
+    assert locate(["tool"]) == [str(scripts / "tool")]
 
 
 @pytest.mark.parametrize(
@@ -273,12 +284,12 @@ def test_a_script_of_the_environment_is_what_it_is_in_the_shell(
     environment: Path, name: str
 ) -> None:
     alone = run(environment, environment / "bin" / name, "a", "-m", "--help")
-    mended = run(
+    by_macfix = run(
         environment, environment / "bin" / "python", "-m", "macfix", name, "a", "-m", "--help"
     )
-    assert (mended.returncode, mended.stdout) == (alone.returncode, alone.stdout)
-    assert mended.stderr == alone.stderr
-    assert f"{environment}/bin/{name}" in mended.stdout
+    assert (by_macfix.returncode, by_macfix.stdout) == (alone.returncode, alone.stdout)
+    assert by_macfix.stderr == alone.stderr
+    assert f"{environment}/bin/{name}" in by_macfix.stdout
 
 
 def test_an_entry_point_without_a_script_runs_as_its_script_would(environment: Path) -> None:
@@ -292,7 +303,7 @@ def test_an_entry_points_traceback_is_its_own(environment: Path) -> None:
     done = run(environment, environment / "bin" / "python", "-m", "macfix", "bad")
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
-    assert "<console script bad>" in done.stderr
+    assert "tool_of_dist.py" in done.stderr
     assert "macfix" not in done.stderr
 
 
@@ -309,4 +320,4 @@ def test_a_package_runs_as_a_module(tmp_path: Path) -> None:
     (tmp_path / "outer" / "inner").mkdir()
     (tmp_path / "outer" / "inner" / "__main__.py").write_text(TOOL)
     twins = Twins(tmp_path)
-    assert twins.mended(["outer.inner", "a"]) == twins.alone(["-m", "outer.inner", "a"])
+    assert twins.by_macfix(["outer.inner", "a"]) == twins.alone(["-m", "outer.inner", "a"])

@@ -1,0 +1,196 @@
+"""`macfix enable`: the cause is named where interpreters do not come up with macfix."""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from macfix.activation import enabling
+from macfix.activation.enabling import AUTOLOAD, NAME, CannotEnableError
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The site-packages of an environment, as this process sees it; its interpreters come up."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    real = sysconfig.get_path
+
+    def get_path(name: str, *more: Any) -> str:
+        return str(folder) if name == "purelib" else real(name, *more)
+
+    monkeypatch.setattr(sysconfig, "get_path", get_path)
+    monkeypatch.setattr(site, "getsitepackages", lambda: [str(folder)])
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", False)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(enabling, "_count_in_a_new_interpreter", lambda: "1")
+    return folder
+
+
+class Flags:
+    """What macOS keeps for each file, and Linux does not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.of: dict[str, int] = {}
+        real = os.stat
+
+        def stat(path: Any, **how: Any) -> Any:
+            found = real(path, **how)
+            return WithFlags(found, self.of.get(str(path), 0))
+
+        monkeypatch.setattr(os, "stat", stat)
+        monkeypatch.setattr(os, "chflags", self.of.__setitem__, raising=False)
+
+
+class WithFlags:
+    def __init__(self, found: os.stat_result, flags: int) -> None:
+        self._found = found
+        self.st_flags = flags
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._found, name)
+
+
+# -- hidden files ----------------------------------------------------------------------------------
+
+
+def test_a_hidden_file_is_named_and_shown_again(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Finder and iCloud hide files in a `.venv`, and `site` skips a hidden `.pth`."""
+    enabling.enable()
+    flags = Flags(monkeypatch)
+    file = str(packages / NAME)
+    other = 0x40
+    flags.of[file] = 0x8000 | other
+    (problem,) = enabling.problems()
+    assert problem == f"{file} is hidden (UF_HIDDEN), so site skips it: `macfix enable` shows it"
+    assert enabling.enable() == (file, True)
+    assert flags.of[file] == other
+    assert enabling.problems() == []
+    assert enabling.enable() == (file, False)
+
+
+# -- what --check says -----------------------------------------------------------------------------
+
+
+def not_written(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (packages / NAME).unlink()
+
+
+def moved(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (packages / NAME).read_text()
+    (packages / NAME).write_text(text.replace(str(packages), "/where/it/was"))
+
+
+def another_macfix(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (packages / NAME).read_text()
+    (packages / NAME).write_text(text.replace(enabling.ROOT, "/another"))
+
+
+def another_version(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (packages / AUTOLOAD).open("a") as file:
+        file.write("# of another version\n")
+
+
+def autoload_gone(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (packages / AUTOLOAD).unlink()
+
+
+def off(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MACFIX", "off")
+
+
+def an_interpreter_that_does_not_come_up(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enabling, "_count_in_a_new_interpreter", lambda: "0")
+
+
+CAUSES: dict[Callable[[Path, pytest.MonkeyPatch], None], str] = {
+    not_written: "macfix is not enabled in",
+    moved: "was written for another folder: the environment was moved or copied: `macfix enable`",
+    another_macfix: "starts another macfix than this one: `macfix enable` puts that right",
+    another_version: f"{AUTOLOAD} is missing or of another version: `macfix enable` puts that",
+    autoload_gone: f"{AUTOLOAD} is missing or of another version: `macfix enable` puts that",
+    off: "MACFIX=off is set, which switches macfix off: unset it",
+    an_interpreter_that_does_not_come_up: "is there, and yet macfix does not come up: 0",
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.__name__)
+def test_the_cause_is_named(
+    packages: Path, monkeypatch: pytest.MonkeyPatch, cause: Callable[..., None]
+) -> None:
+    enabling.enable()
+    assert enabling.problems() == []
+    assert enabling.is_enabled()
+    cause(packages, monkeypatch)
+    (problem,) = enabling.problems()
+    assert CAUSES[cause] in problem
+    assert not enabling.is_enabled()
+    if "`macfix enable`" in problem:
+        assert enabling.enable() == (str(packages / NAME), True)
+        assert enabling.problems() == []
+
+
+def test_without_site_there_is_no_way_in(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class WithoutSite:
+        no_site = 1
+
+    enabling.enable()
+    monkeypatch.setattr(sys, "flags", WithoutSite())
+    (problem,) = enabling.problems()
+    assert "runs with -S" in problem
+
+
+# -- one environment, two spellings ----------------------------------------------------------------
+
+
+def test_two_spellings_of_a_folder_are_one_environment(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`/tmp` is a link to `/private/tmp`; and there may be a slash at the end."""
+    (tmp_path / "link").symlink_to(packages)
+    monkeypatch.setattr(site, "getsitepackages", lambda: [str(tmp_path / "link"), f"{packages}/"])
+    file, changed = enabling.enable()
+    assert (Path(file), changed) == (packages / NAME, True)
+    assert len(enabling.written()) == 1
+    assert enabling.problems() == []
+    assert [Path(name).name for name in enabling.disable()] == [NAME, AUTOLOAD]
+    assert enabling.disable() == []
+
+
+def test_a_folder_that_no_interpreter_looks_into_is_refused(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "getsitepackages", lambda: ["/elsewhere"])
+    with pytest.raises(CannotEnableError, match=r"does not look for \.pth files in"):
+        enabling.enable()
+    assert list(packages.iterdir()) == []
+
+
+# -- nothing of root's in a user's folder ----------------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_under_sudo_nothing_is_written_into_a_users_environment(packages: Path) -> None:
+    os.chown(packages, 12345, 12345)
+    with pytest.raises(CannotEnableError, match="belongs to user 12345, and would get files of ro"):
+        enabling.enable()
+    assert list(packages.iterdir()) == []
+
+
+def test_what_is_half_written_is_not_left(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(CannotEnableError, match=r"cannot write .*: No space left on device"):
+        enabling.enable()
+    assert list(packages.iterdir()) == []
