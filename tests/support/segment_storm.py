@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -199,16 +198,8 @@ def kills(count: int) -> dict[str, Any]:
     for number in range(count):
         key = f"storm.{TAG}.victim.{'x' * (number % 40)}.{number}"
         reading, writing = os.pipe()
-        pid = (
-            os.spawnve(
-                os.P_NOWAIT,
-                sys.executable,
-                [sys.executable, __file__, "victim", key],
-                {**os.environ, "STORM_READY": str(writing), tree.VARIABLE: ""},
-            )
-            if number % 25 == 0
-            else fork_victim(key, writing)
-        )
+        start_victim = spawn_victim if number % 25 == 0 else fork_victim
+        pid = start_victim(key, writing)
         os.close(writing)
         os.read(reading, 1)
         os.close(reading)
@@ -228,6 +219,14 @@ def kills(count: int) -> dict[str, Any]:
     for key in mine:
         destroy(key)
     return {"problems": problems[:10], "seen": seen, "on record": records()}
+
+
+def spawn_victim(key: str, ready: int) -> int:
+    """Start a victim that has to find macfix, its tree and the registry by itself."""
+    os.set_inheritable(ready, True)
+    variables = {**os.environ, "STORM_READY": str(ready), tree.VARIABLE: ""}
+    words = [sys.executable, __file__, "victim", key]
+    return os.spawnve(os.P_NOWAIT, sys.executable, words, variables)
 
 
 def fork_victim(key: str, ready: int) -> int:
@@ -331,6 +330,5 @@ SCENES = {scene.__name__: scene for scene in (destroys, turns, forks, kills, man
 if __name__ == "__main__":
     if sys.argv[1] == "victim":
         victim(sys.argv[2], int(os.environ["STORM_READY"]))
-    multiprocessing.set_start_method("fork")
     tree.join()
     print(json.dumps(SCENES[sys.argv[1]](int(sys.argv[2]))))

@@ -125,8 +125,8 @@ def destroy(vintage: Vintage, arrays: list[Any]) -> tuple[list[str], list[str]]:
 
 
 def left(keys: list[str]) -> list[str]:
-    from macfix.darwin.segment_names import kernel_name
-    from macfix.darwin.segments import probe
+    from macfix.darwin.segments.kernel import probe
+    from macfix.darwin.segments.names import kernel_name
 
     names = [kernel_name(key + end) for key in keys for end in ("", "_first", "_last")]
     return [name for name in names if probe(name) is not None]
@@ -135,11 +135,13 @@ def left(keys: list[str]) -> list[str]:
 def counted() -> dict[str, Any]:
     """Return what macfix has counted: in this process's ledger, and on disk."""
     import macfix
-    from macfix.darwin.races import races_here, recorded_races
+    from macfix.darwin.segments import database, place, registry
 
+    with database.transaction(place.location()) as db:
+        recorded = db.execute(database.RACES).fetchall()
     return {
-        "here": sum(races_here().values()),
-        "recorded": len(recorded_races()),
+        "here": registry.races_here(),
+        "recorded": len(recorded),
         "ledger": macfix.status().notes.get("shared memory teardown races"),
     }
 

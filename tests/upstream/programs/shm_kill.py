@@ -2,11 +2,11 @@
 
 shm_kill.py MODULE ROUNDS
 
-In each round a new process does with an array what its phase says and is killed (SIGKILL) on the
-way: by itself inside a call, or by this process while it works. A bystander holds arrays of its
-own all the time, and every other round has the victim's array mapped as well. After each round the
-bystander's arrays must be whole, what it has mapped must still be there, and once it has let go,
-nothing of the victim's may be left.
+In each round a new process, of a tree of its own, does with an array what its phase says and is
+killed (SIGKILL) on the way: by itself inside a call, or by this process while it works. A bystander
+holds arrays of its own all the time, and every other round a guest, of a third tree, has attached
+the victim's array. After each round the bystander's arrays must be whole, what the guest has
+attached must still be there, and once the guest has ended, nothing of the victim's may be left.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ os.environ.setdefault("SHM_TAG", str(os.getpid()).zfill(8))
 
 from shm_vintage import Vintage
 
-from macfix.darwin import shared_memory
-from macfix.darwin.journal import Journal, shm_folder
-from macfix.darwin.reaping import reap
-from macfix.darwin.segment_names import kernel_name
-from macfix.darwin.segments import list_segments, probe
+from macfix.darwin.segments import place, reaping, registry, shared_memory, tree
+from macfix.darwin.segments.kernel import probe
+from macfix.darwin.segments.names import kernel_name
+from macfix.darwin.segments.reaping import Finding
 
 SEGMENTS = 3
 
@@ -73,10 +72,11 @@ IN_A_CALL: dict[str, Prepare] = {
     "after truncate": lambda v, n: after_the_call(os, "ftruncate", n),
     "before the label": lambda v, n: before_the_call(shared_memory, "write_label", n),
     "before an index": lambda v, n: before_the_call(v.module, "SharedMemory", max(n, 2)),
-    "before a record": lambda v, n: before_the_call(Journal, "_append", n),
-    "after a record": lambda v, n: after_the_call(Journal, "_append", n),
-    "before an unlink": lambda v, n: before_the_call(shared_memory, "unlink_segment", n),
-    "after an unlink": lambda v, n: after_the_call(shared_memory, "unlink_segment", n),
+    "before a transaction": lambda v, n: before_the_call(tree.Member, "sign", n),
+    "in a transaction": lambda v, n: after_the_call(tree.Member, "sign", n),
+    "after an intent": lambda v, n: after_the_call(registry, "records", n),
+    "before an unlink": lambda v, n: before_the_call(registry, "unlink_segment", n),
+    "after an unlink": lambda v, n: after_the_call(registry, "unlink_segment", n),
 }
 WHILE_WORKING = ("while pushing", "while destroying")
 PHASES = (*IN_A_CALL, *WHILE_WORKING)
@@ -84,6 +84,8 @@ PHASES = (*IN_A_CALL, *WHILE_WORKING)
 
 def victim(vintage: Vintage, key: str, phase: str, turn: int, answers: IO[str]) -> None:
     """Work on the array `key` until killed."""
+    leave_tree()
+    tree.join()
     prepare = IN_A_CALL.get(phase)
     if prepare is not None:
         prepare(vintage, turn)
@@ -93,10 +95,59 @@ def victim(vintage: Vintage, key: str, phase: str, turn: int, answers: IO[str]) 
     if phase == "while pushing":
         while True:
             array.push(rows, start=20)
-    sys.stdin.read(1)  # until the bystander has attached, if it does
+    sys.stdin.read(1)  # until the guest has attached, if there is one
     while True:
         array.destroy()
         array = vintage.open(key)
+
+
+def leave_tree() -> None:
+    """Make this forked process one that was started by itself."""
+    tree._own = None
+    os.environ.pop(tree.VARIABLE, None)
+
+
+def reap() -> list[Finding]:
+    return reaping.sort_out(place.location(), free=True)
+
+
+def mark_of(name: str) -> str | None:
+    found = probe(name)
+    return None if found is None or found.label is None else found.label.mark
+
+
+class Guest:
+    """A process of a tree of its own that attaches an array and holds it until it is to end."""
+
+    def __init__(self, vintage: Vintage, token: Any, array: str, not_mine: int) -> None:
+        (ready, say), (wait, self._end) = os.pipe(), os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                os.close(self._end)
+                os.close(not_mine)
+                leave_tree()
+                array = vintage.attach(token)
+                os.write(say, b"y")
+                os.read(wait, 1)
+                del array
+            except Exception as error:
+                os.write(say, f"{type(error).__name__}: {error}".encode())
+            finally:
+                os._exit(0)
+        os.close(say)
+        os.close(wait)
+        self.answer = os.read(ready, 1000).decode()
+        self._array, self._mark = array, mark_of(array)  # the victim waits meanwhile
+        os.close(ready)
+
+    def has(self) -> bool:
+        """Say whether the array is the one that it has attached, and not created anew since."""
+        return self._mark is not None and mark_of(self._array) == self._mark
+
+    def end(self) -> None:
+        os.close(self._end)
+        os.waitpid(self.pid, 0)
 
 
 class Bystander:
@@ -123,17 +174,11 @@ class Bystander:
 
     def _serve(self, vintage: Vintage, orders: IO[str], answers: IO[str]) -> None:
         own = [vintage.open(key) for key in self.keys]
-        guest: Any = None
         for line in orders:
             what, *values = json.loads(line)
             answer: Any = None
             try:
-                if what == "attach":
-                    guest = vintage.attach(values[0])
-                elif what == "close" and guest is not None:
-                    guest.close()
-                    guest = None
-                elif what == "check":
+                if what == "check":
                     answer = self._check(vintage, own, values[0])
                 elif what == "end":
                     for array in own:
@@ -166,20 +211,20 @@ def main(module: str, rounds: int) -> dict[str, Any]:
         phase = PHASES[number % len(PHASES)]
         key = f"victim.{os.environ['SHM_TAG']}.xsimusdt.simx.{'x' * rng.randrange(40)}{number}"
         with_guest = number // len(PHASES) % 2 == 1
-        said = play(vintage, bystander, key, phase, rng, with_guest)
-        seen.update({phase: 1, "attached": int(said["attached"]), "left": said["left"]})
+        said = play(vintage, key, phase, rng, with_guest)
+        seen.update({phase: 1, "attached": int(said["guest"] is not None), "left": said["left"]})
         names = {kernel_name(key + end) for end in ("", "_first", "_last")}
-        problems = said["problems"] + aftermath(bystander, names, theirs, said["attached"], number)
+        problems = said["problems"] + aftermath(bystander, names, theirs, said["guest"], number)
         wrong += [f"round {number}, {phase}: {problem}" for problem in problems]
     bystander.ask("end")
-    still = [segment.claim.key for segment in list_segments()]
+    still = [found.record.key for found in reap()]
     return {"rounds": rounds, "wrong": wrong, "seen": dict(seen), "at the end": still}
 
 
 def play(
-    vintage: Vintage, bystander: Bystander, key: str, phase: str, rng: random.Random, guest: bool
+    vintage: Vintage, key: str, phase: str, rng: random.Random, with_guest: bool
 ) -> dict[str, Any]:
-    """Have one victim live and die; returns what was left and whether the bystander has it."""
+    """Have one victim live and die; returns what was left and the guest, if one has attached."""
     (answers, their_answers), (their_wait, wait) = os.pipe(), os.pipe()
     pid = os.fork()
     if not pid:
@@ -192,13 +237,14 @@ def play(
             os._exit(1)
     os.close(their_answers)
     os.close(their_wait)
-    problems, attached = [], False
-    token = os.fdopen(answers).readline()
-    if token and guest:
-        answer = bystander.ask("attach", json.loads(token))
-        attached = answer is None
-        if not attached:
-            problems.append(f"the bystander could not attach: {answer}")
+    problems: list[str] = []
+    guest: Guest | None = None
+    with os.fdopen(answers) as lines:
+        token = lines.readline()
+    if token and with_guest:
+        guest = Guest(vintage, json.loads(token), kernel_name(key), wait)
+        if guest.answer != "y":
+            problems.append(f"the guest could not attach: {guest.answer}")
     os.close(wait)
     if phase in WHILE_WORKING:
         for _ in range(rng.randrange(20)):
@@ -208,28 +254,30 @@ def play(
     if not os.WIFSIGNALED(status):
         problems.append(f"the victim was not killed, its exit code is {status}")
     left = sum(probe(kernel_name(key + end)) is not None for end in ("", "_first", "_last"))
-    return {"problems": problems, "attached": attached, "left": left}
+    return {"problems": problems, "guest": guest, "left": left}
 
 
 def aftermath(
-    bystander: Bystander, names: set[str], theirs: set[str], attached: bool, number: int
+    bystander: Bystander, names: set[str], theirs: set[str], guest: Guest | None, number: int
 ) -> list[str]:
-    """Reap, before and after the bystander lets go; returns what is not as it should be."""
+    """Reap, before and after the guest ends; returns what is not as it should be."""
     problems = []
     before = {name for name in names if probe(name) is not None}
+    holds = guest is not None and guest.has()
     reap()
-    if attached and before != (kept := {name for name in names if probe(name) is not None}):
-        problems.append(f"mapped by the bystander and reaped: {before - kept}")
-    bystander.ask("close")
-    outcomes = reap()
-    problems += [f"not freed: {o.claim.key}: {o.reason}" for o in outcomes if not o.freed]
+    if guest is not None:
+        if holds and before != (kept := {name for name in names if probe(name) is not None}):
+            problems.append(f"attached by the guest and reaped: {before - kept}")
+        guest.end()
+    found = reap()
+    problems += [f"unclear: {o.record.key}: {o.reason}" for o in found if o.state == "unclear"]
     problems += [f"left: {name}" for name in names if probe(name) is not None]
     problems += [f"the bystander lost {name}" for name in theirs if probe(name) is None]
     if bystander.ask("check", float(number)) is not True:
         problems.append("the bystander's arrays are not what they were")
-    journals = [path.name for path in shm_folder().glob("*.journal")]
-    if len(journals) != 2:
-        problems.append(f"journals of the living are two, here are {journals}")
+    known = {one.record.name for one in found if not one.freed}
+    if known != theirs:
+        problems.append(f"on record are {known - theirs} too, and {theirs - known} are not")
     return problems
 
 
