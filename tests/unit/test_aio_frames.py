@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from macfix.patches._aio_frames import Standing, standing, tasks_below
+from macfix.patches.aio._frames import Standing, standing, tasks_below
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="needs asyncio's task groups")
 

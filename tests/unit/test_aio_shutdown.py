@@ -1,7 +1,7 @@
 """The trio side waits for its asyncio task: long enough, not too long, and whatever happens to it.
 
-The module that is mended here is a stand-in with the little of tractor's that the cure takes hold
-of, and with its way of waiting, so that no upstream is needed.
+The module that is patched here is a stand-in with the little of tractor's that the fix wraps, and
+with its way of waiting, so that no upstream is needed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import pytest
 import trio
 import wrapt
 
-from macfix.engine import Changes, MacfixWarning
-from macfix.patches import _aio_shutdown
-from macfix.patches._aio_shutdown import DEFAULT_GRACE, TaskView, grace, install
+from macfix import Changes, MacfixWarning
+from macfix.patches.aio import _shutdown
+from macfix.patches.aio._shutdown import DEFAULT_GRACE, TaskView, grace, install
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="tractor needs Python 3.11")
 
@@ -270,7 +270,7 @@ def test_time_in_which_the_thread_stood_still_does_not_count(
 
     async def stopped_by_a_debugger() -> None:
         await asyncio.sleep(0.001)
-        time.sleep(2 * _aio_shutdown.STANDSTILL)
+        time.sleep(2 * _shutdown.STANDSTILL)
         await asyncio.sleep(0.001)
 
     target = Target(stopped_by_a_debugger)

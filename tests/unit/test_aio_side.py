@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from macfix.patches._aio_side import AsyncioSide
-from macfix.patches._aio_targets import comes_from, name_of, with_runner
+from macfix.patches.aio._side import AsyncioSide
+from macfix.patches.aio._targets import comes_from, name_of, with_runner
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="tractor needs Python 3.11")
 

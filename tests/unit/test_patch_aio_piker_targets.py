@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from macfix.engine import Changes
-from macfix.patches.aio_piker_targets import PATCH
+from macfix import Changes
+from macfix.patches.aio.piker_targets import install
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="tractor needs Python 3.11")
 
@@ -82,14 +82,13 @@ async def fails_of_itself() -> None:
 
 
 def outcome(target: Callable[[], Awaitable[Any]], module_name: str) -> BaseException | None:
-    """Run a target that `module_name` defines, mended, and return what it raises."""
+    """Run a target that `module_name` defines, patched, and return what it raises."""
     target.__module__ = module_name
     module: Any = ModuleType("stand_in_for_to_asyncio")
     module.TrioTaskExited = TrioTaskExited
     module._run_asyncio_task = lambda func: func()
     changes = Changes()
-    assert PATCH.install is not None
-    PATCH.install(module, changes)
+    install(module, changes)
 
     async def main() -> BaseException | None:
         try:

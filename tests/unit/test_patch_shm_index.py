@@ -1,4 +1,4 @@
-"""An index in four bytes: the same number for everybody, never half of one, never a crash."""
+"""An index in four bytes: the same number for all processes, never half of one, never a crash."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from macfix.darwin import journal
-from macfix.darwin.shared_memory import SharedMemory
-from macfix.patches.shm_index import _in_four_bytes
+from macfix.darwin.segments.shared_memory import SharedMemory
+from macfix.patches.shm.index import _in_four_bytes
+from tests.support.segment_owners import fresh_registry
 
 
 class SharedInt:
-    """Upstream's, as far as anybody can see."""
+    """Upstream's, as far as it can be seen from outside."""
 
     def __init__(self, shm: Any) -> None:
         self._shm = shm
@@ -31,17 +31,14 @@ class SharedInt:
         self._shm.buf[:] = value.to_bytes(self._shm.size, sys.byteorder)
 
 
-Mended: Any = _in_four_bytes(SharedInt)
+Patched: Any = _in_four_bytes(SharedInt)
 
 
 @pytest.fixture(autouse=True)
-def own_journal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep the journal of this process where this test's home is."""
-    monkeypatch.setattr(journal, "_current", None)
-    yield
-    opened = journal.current()
-    if opened is not None:
-        opened.end()
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the registry of this process where this test's home is."""
+    with fresh_registry(monkeypatch):
+        yield
 
 
 @pytest.fixture
@@ -52,22 +49,22 @@ def segment() -> Iterator[SharedMemory]:
     made.unlink()
 
 
-def test_it_is_upstreams_class_to_everybody(segment: SharedMemory) -> None:
-    index = Mended(shm=segment)
-    assert isinstance(index, SharedInt) and issubclass(Mended, SharedInt)
-    assert (Mended.__name__, Mended.__module__) == (SharedInt.__name__, SharedInt.__module__)
+def test_it_is_upstreams_class_to_its_users(segment: SharedMemory) -> None:
+    index = Patched(shm=segment)
+    assert isinstance(index, SharedInt) and issubclass(Patched, SharedInt)
+    assert (Patched.__name__, Patched.__module__) == (SharedInt.__name__, SharedInt.__module__)
     assert index._shm is segment
     index.value = 0
-    assert index and index == index and index != Mended(segment)
-    assert len({index, Mended(segment)}) == 2
+    assert index and index == index and index != Patched(segment)
+    assert len({index, Patched(segment)}) == 2
     assert "SharedInt" in repr(index)
     function, arguments = index.__reduce__()
-    assert (function, arguments) == (Mended, (segment,))
+    assert (function, arguments) == (Patched, (segment,))
 
 
 @pytest.mark.parametrize("number", [0, 1, 4711, 2**31, 2**32 - 1])
 def test_both_read_what_the_other_has_written(segment: SharedMemory, number: int) -> None:
-    ours, theirs = Mended(shm=segment), SharedInt(shm=segment)
+    ours, theirs = Patched(shm=segment), SharedInt(shm=segment)
     ours.value = number
     assert theirs.value == ours.value == number
     ours.value = 7
@@ -76,7 +73,7 @@ def test_both_read_what_the_other_has_written(segment: SharedMemory, number: int
 
 
 def test_a_number_is_cut_to_four_bytes_and_anything_else_refused(segment: SharedMemory) -> None:
-    index = Mended(shm=segment)
+    index = Patched(shm=segment)
     index.value = 2**32 + 5
     assert index.value == 5
     for wrong in ("5", 5.0, None):
@@ -86,7 +83,7 @@ def test_a_number_is_cut_to_four_bytes_and_anything_else_refused(segment: Shared
 
 
 def test_an_index_that_was_closed_is_no_crash(segment: SharedMemory) -> None:
-    index = Mended(shm=segment)
+    index = Patched(shm=segment)
     index.value = 5
     for _ in range(2):
         segment.close()
@@ -104,7 +101,7 @@ def test_the_memory_is_given_back_with_the_last_index() -> None:
     name = f"mf-given-back-{os.getpid()}"
     made = SharedMemory(name, create=True, size=4, track=False)
     made.unlink()
-    indexes = [Mended(shm=made), Mended(shm=made)]
+    indexes = [Patched(shm=made), Patched(shm=made)]
     made.close()
     assert mapped() == 1
     indexes.pop()
@@ -124,7 +121,7 @@ def test_other_views_are_still_in_the_way_of_closing(segment: SharedMemory) -> N
 def test_a_segment_of_the_standard_library_gets_upstreams_own_class() -> None:
     made = stock.SharedMemory(create=True, size=4)
     try:
-        index = Mended(shm=made)
+        index = Patched(shm=made)
         assert type(index) is SharedInt
         index.value = 5
         assert index.value == 5
@@ -134,14 +131,14 @@ def test_a_segment_of_the_standard_library_gets_upstreams_own_class() -> None:
 
 
 def test_nobody_ever_sees_half_of_a_write(segment: SharedMemory) -> None:
-    index, numbers = Mended(shm=segment), (0x00000000, 0xFFFFFFFF)
+    index, numbers = Patched(shm=segment), (0x00000000, 0xFFFFFFFF)
     index.value = 0
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             os.close(reader)
-            other = Mended(shm=SharedMemory(segment.name, track=False))
+            other = Patched(shm=SharedMemory(segment.name, track=False))
             while os.write(writer, b".") and other is not None:
                 for _ in range(2000):
                     other.value = numbers[1]

@@ -1,4 +1,4 @@
-"""Each shared memory patch is what cures its defect: stand-ins of two vintages, real processes."""
+"""Each shared memory patch is what fixes its defect: stand-ins of two vintages, real processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytest.importorskip("numpy")
 
 STUBS = REPOSITORY / "tests" / "replicas" / "stubs"
 VINTAGES = {
-    "piker": ("piker.data._sharedmem", (REPOSITORY / "macfix" / "demo" / "replicas",)),
+    "piker": ("piker.data._sharedmem", (REPOSITORY / "macfix" / "cli" / "demo" / "replicas",)),
     "HEAD": ("tractor.ipc._shm", (REPOSITORY / "tests" / "replicas" / "HEAD", STUBS)),
 }
 
@@ -36,11 +36,11 @@ EVERYWHERE = {
     "shm-token-check",
     "shm-token-key",
 }
-CURED_BY = {
+FIXED_BY = {
     "piker": EVERYWHERE | {"shm-teardown"},
     "HEAD": EVERYWHERE | {"shm-shortening", "shm-maybe-open"},
 }
-CASES = [(vintage, name) for vintage, names in CURED_BY.items() for name in sorted(names)]
+CASES = [(vintage, name) for vintage, names in FIXED_BY.items() for name in sorted(names)]
 
 SHOW = """
 import importlib, json, os, sys
@@ -51,7 +51,8 @@ if target.startswith("piker."):
 importlib.import_module(target)
 seen = {}
 for name in names:
-    patch = importlib.import_module("macfix.patches." + name.replace("-", "_")).PATCH
+    plugin, _, module = name.partition("-")
+    patch = importlib.import_module(f"macfix.patches.{plugin}.{module.replace('-', '_')}")
     try:
         patch.repro()
     except BaseException as error:
@@ -84,7 +85,7 @@ def show(
 def test_with_every_patch_no_defect_shows_on_a_mac(
     vintage: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    names = sorted(CURED_BY[vintage])
+    names = sorted(FIXED_BY[vintage])
     report = show(launcher_of(vintage, sandbox, tmp_path), vintage, *names)
     assert report == {"seen": dict.fromkeys(names), "applied": names, "problems": []}
 
@@ -95,7 +96,7 @@ def test_without_the_patch_its_defect_shows(
 ) -> None:
     report = show(launcher_of(vintage, sandbox, tmp_path), vintage, name, MACFIX_SKIP=name)
     assert report["seen"][name] is not None
-    assert report["applied"] == sorted(CURED_BY[vintage] - {name})
+    assert report["applied"] == sorted(FIXED_BY[vintage] - {name})
 
 
 @pytest.mark.skipif(ON_A_MAC, reason="a Mac cannot be Linux")
@@ -131,10 +132,10 @@ def stock():
         "tree": "MACFIX_SHM_TREE" not in os.environ,
     }
 
-mended = stock()
+patched = stock()
 left = macfix.deactivate()
 limits.append(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-print(json.dumps({"mended": mended, "reverted": stock(), "left": left, "limits": limits}))
+print(json.dumps({"patched": patched, "reverted": stock(), "left": left, "limits": limits}))
 """
 
 
@@ -144,8 +145,8 @@ def test_every_change_can_be_taken_back(vintage: str, sandbox: Sandbox, tmp_path
     finished = launcher.run(MENDED_MAC, ["-c", REVERT, VINTAGES[vintage][0]])
     assert finished.returncode == 0, str(finished)
     report = json.loads(finished.stdout.splitlines()[-1])
-    mended = {name for name, is_stock in report["mended"].items() if not is_stock}
-    assert {"SharedMemory", "shm_unlink", "SharedInt", "tree"} <= mended
+    patched = {name for name, is_stock in report["patched"].items() if not is_stock}
+    assert {"SharedMemory", "shm_unlink", "SharedInt", "tree"} <= patched
     assert all(report["reverted"].values()), report["reverted"]
     assert [text for text in report["left"] if text.startswith(VINTAGES[vintage][0])] == []
     before, during, after = report["limits"]

@@ -15,21 +15,19 @@ from typing import Any
 import pytest
 import trio
 
-from macfix.darwin import runtime_dir as runtime_dir_module
-from macfix.darwin.credentials import LOCAL_PEERCRED, LOCAL_PEERPID, PeerCredentialsError
-from macfix.engine import Changes, Patch
-from macfix.patches import (
+from macfix import Changes
+from macfix.darwin.sockets import runtime_dir as runtime_dir_module
+from macfix.darwin.sockets.credentials import LOCAL_PEERCRED, LOCAL_PEERPID, PeerCredentialsError
+from macfix.patches.runtime import dir as runtime_dir
+from macfix.patches.transport import enotconn, eprototype, reset
+from macfix.patches.uds import (
     _repro,
-    runtime_dir,
-    transport_enotconn,
-    transport_eprototype,
-    transport_reset,
-    uds_connected_pid,
-    uds_passcred,
-    uds_peer_credentials,
-    uds_socket_names,
-    uds_unbound_names,
-    uds_vanished_peer,
+    connected_pid,
+    passcred,
+    peer_credentials,
+    socket_names,
+    unbound_names,
+    vanished_peer,
 )
 
 PEER = 4242
@@ -95,12 +93,11 @@ def gone(number: int) -> OSError:
 
 
 @pytest.fixture
-def install() -> Iterator[Callable[[Patch, ModuleType], None]]:
+def install() -> Iterator[Callable[[Any, ModuleType], None]]:
     """Install patches into modules; afterwards all is reverted, and reverting left nothing."""
     made: list[Changes] = []
 
-    def into(patch: Patch, module: ModuleType) -> None:
-        assert patch.install is not None
+    def into(patch: Any, module: ModuleType) -> None:
         changes = Changes()
         made.append(changes)
         patch.install(module, changes)
@@ -137,21 +134,21 @@ def uds_with_credentials() -> Any:
 
 def test_peer_info_is_pid_uid_and_gid_in_this_order(install: Any) -> None:
     uds = uds_with_credentials()
-    install(uds_peer_credentials.PATCH, uds)
+    install(peer_credentials, uds)
     assert uds.get_peer_info(Socket()) == (PEER, 501, 20)
     assert uds.get_peer_info(sock=Socket()) == (PEER, 501, 20)
 
 
 def test_peer_pid_is_true_or_unknown(install: Any) -> None:
     uds = uds_with_credentials()
-    install(uds_peer_credentials.PATCH, uds)
+    install(peer_credentials, uds)
     assert uds.get_peer_pid(Socket()) == PEER
     assert uds.get_peer_pid(Socket(pid=gone(errno.ENOTCONN))) is None
 
 
 def test_an_unusable_answer_is_an_error_not_a_pid(install: Any) -> None:
     uds = uds_with_credentials()
-    install(uds_peer_credentials.PATCH, uds)
+    install(peer_credentials, uds)
     for ask in (uds.get_peer_info, uds.get_peer_pid):
         with pytest.raises(PeerCredentialsError):
             ask(Socket(pid=0))
@@ -160,7 +157,7 @@ def test_an_unusable_answer_is_an_error_not_a_pid(install: Any) -> None:
 def test_a_vintage_without_get_peer_pid_gets_none(install: Any) -> None:
     uds = uds_with_credentials()
     del uds.get_peer_pid
-    install(uds_peer_credentials.PATCH, uds)
+    install(peer_credentials, uds)
     assert not hasattr(uds, "get_peer_pid")
 
 
@@ -192,7 +189,7 @@ BOTH = {
 @pytest.mark.parametrize("side", BOTH)
 def test_both_sides_know_path_and_pids(install: Any, side: str) -> None:
     uds = uds_with_addresses(asking_upstream)
-    install(uds_unbound_names.PATCH, uds)
+    install(unbound_names, uds)
     near, far = uds.MsgpackUDSStream.get_stream_addrs(stream_over(BOTH[side]))
     assert near == Address(Path("/tmp/tractor-501"), "registry@1616.sock", os.getpid())
     assert far == Address(Path("/tmp/tractor-501"), "registry@1616.sock", PEER)
@@ -200,7 +197,7 @@ def test_both_sides_know_path_and_pids(install: Any, side: str) -> None:
 
 def test_the_pid_of_a_peer_that_goes_meanwhile_is_unknown(install: Any) -> None:
     uds = uds_with_addresses(asking_upstream)
-    install(uds_unbound_names.PATCH, uds)
+    install(unbound_names, uds)
     stream = stream_over(Socket(sockname=SOCKET, pid=gone(errno.ENOTCONN)))
     _, far = uds.MsgpackUDSStream.get_stream_addrs(stream)
     assert (str(far.sockpath), far.maybe_pid) == (SOCKET, None)
@@ -209,22 +206,22 @@ def test_the_pid_of_a_peer_that_goes_meanwhile_is_unknown(install: Any) -> None:
 @pytest.mark.parametrize("names", [(b"\0auto", SOCKET), (SOCKET, b"\0auto"), ("", "")])
 def test_names_of_other_kinds_are_left_to_upstream(install: Any, names: Any) -> None:
     uds = uds_with_addresses(asking_upstream)
-    install(uds_unbound_names.PATCH, uds)
+    install(unbound_names, uds)
     stream = stream_over(Socket(*names))
     assert uds.MsgpackUDSStream.get_stream_addrs(stream).startswith("upstream")
 
 
-ORDERS = [
-    (uds_unbound_names.PATCH, uds_vanished_peer.PATCH),
-    (uds_vanished_peer.PATCH, uds_unbound_names.PATCH),
-    (uds_vanished_peer.PATCH,),
-]
+ORDERS = {
+    "unbound, vanished": (unbound_names, vanished_peer),
+    "vanished, unbound": (vanished_peer, unbound_names),
+    "vanished alone": (vanished_peer,),
+}
 
 
-@pytest.mark.parametrize("patches", ORDERS, ids=lambda order: "+".join(p.name for p in order))
+@pytest.mark.parametrize("patches", ORDERS.values(), ids=list(ORDERS))
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTCONN])
 def test_a_vanished_client_leaves_the_path_and_no_pid(
-    install: Any, patches: tuple[Patch, ...], number: int
+    install: Any, patches: tuple[ModuleType, ...], number: int
 ) -> None:
     uds = uds_with_addresses(asking_upstream)
     for patch in patches:
@@ -235,8 +232,10 @@ def test_a_vanished_client_leaves_the_path_and_no_pid(
     assert (str(far.sockpath), far.maybe_pid) == (SOCKET, None)
 
 
-@pytest.mark.parametrize("patches", ORDERS, ids=lambda order: "+".join(p.name for p in order))
-def test_a_vanished_server_is_a_connection_error(install: Any, patches: tuple[Patch, ...]) -> None:
+@pytest.mark.parametrize("patches", ORDERS.values(), ids=list(ORDERS))
+def test_a_vanished_server_is_a_connection_error(
+    install: Any, patches: tuple[ModuleType, ...]
+) -> None:
     uds = uds_with_addresses(asking_upstream)
     for patch in patches:
         install(patch, uds)
@@ -250,7 +249,7 @@ def test_other_errors_of_getpeername_are_not_taken_for_a_vanished_peer(
     install: Any, number: int
 ) -> None:
     uds = uds_with_addresses(asking_upstream)
-    install(uds_vanished_peer.PATCH, uds)
+    install(vanished_peer, uds)
     with pytest.raises(OSError) as caught:
         uds.MsgpackUDSStream.get_stream_addrs(
             stream_over(Socket(sockname=SOCKET, peername=gone(number)))
@@ -286,7 +285,7 @@ def test_a_connected_unix_channel_has_the_kernels_addresses(
     install: Any, family: int, addresses: tuple[str, str]
 ) -> None:
     chan = channel_module(family)
-    install(uds_connected_pid.PATCH, chan)
+    install(connected_pid, chan)
     channel = trio.run(chan.Channel.from_addr, ("/tmp", "x.sock"))
     assert (channel.transport._laddr, channel.transport._raddr) == addresses
 
@@ -299,7 +298,7 @@ def test_a_connection_is_opened_without_the_option(install: Any) -> None:
         raise TypeError("there is no such option")
 
     uds = module_with(open_unix_socket_w_passcred=open_unix_socket_w_passcred)
-    install(uds_passcred.PATCH, uds)
+    install(passcred, uds)
 
     async def connect(path: str) -> None:
         async with await uds.open_unix_socket_w_passcred(filename=path) as stream:
@@ -322,7 +321,7 @@ def uds_with_names(filename: str) -> Any:
 @pytest.mark.parametrize("filename", ["brokerd::0a1b@77.sock", "no-pid-in-it.sock"])
 def test_names_that_fit_are_upstreams_own(install: Any, filename: str) -> None:
     uds = uds_with_names(filename)
-    install(uds_socket_names.PATCH, uds)
+    install(socket_names, uds)
     assert uds.UDSAddress.get_random() == uds.UDSAddress(
         Path("/tmp/tractor-501"), Path(filename), 77
     )
@@ -330,7 +329,7 @@ def test_names_that_fit_are_upstreams_own(install: Any, filename: str) -> None:
 
 def test_names_that_overflow_are_bounded_and_keep_their_pid(install: Any) -> None:
     uds = uds_with_names("x" * 150 + "@77.sock")
-    install(uds_socket_names.PATCH, uds)
+    install(socket_names, uds)
     address = uds.UDSAddress.get_random()
     assert type(address) is uds.UDSAddress
     assert address.maybe_pid == 77
@@ -340,7 +339,7 @@ def test_names_that_overflow_are_bounded_and_keep_their_pid(install: Any) -> Non
 
 def test_the_bindspace_that_was_asked_for_counts(install: Any) -> None:
     uds = uds_with_names("brokerd.kraken@77.sock")
-    install(uds_socket_names.PATCH, uds)
+    install(socket_names, uds)
     with pytest.raises(ValueError, match="no room"):
         uds.UDSAddress.get_random(Path("/" + "d" * 90))
 
@@ -349,7 +348,7 @@ def test_the_reaper_finds_the_name_that_the_actor_gave_itself(install: Any, tmp_
     name = "actor" * 40
     folder = Path(os.environ["TMPDIR"])
     uds = uds_with_names(f"{name}@77.sock")
-    install(uds_socket_names.PATCH, uds)
+    install(socket_names, uds)
     sock = uds.UDSAddress.get_random(folder).sockpath
     sock.touch()
     calls = []
@@ -363,7 +362,7 @@ def test_the_reaper_finds_the_name_that_the_actor_gave_itself(install: Any, tmp_
         unlink_uds_bind_addrs=unlink_uds_bind_addrs,
         UDSAddress=uds.UDSAddress,
     )
-    install(uds_socket_names.PATCH, reap)
+    install(socket_names, reap)
     proc = SimpleNamespace(pid=77)
     other = SimpleNamespace(aid=SimpleNamespace(name="other"))
     reap.unlink_uds_bind_addrs(proc, subactor=other)
@@ -395,7 +394,7 @@ def test_every_signature_of_get_rt_dir_leads_to_the_same_folder(install: Any, ba
     own = base / f"tractor-{os.getuid()}"
     for function in (of_2025, of_march, of_april):
         state = module_with(get_rt_dir=function)
-        install(runtime_dir.PATCH, state)
+        install(runtime_dir, state)
         assert state.get_rt_dir() == own
         assert state.get_rt_dir("sub") == own / "sub"
         assert state.get_rt_dir(subdir="sub") == own / "sub"
@@ -406,9 +405,9 @@ def test_every_signature_of_get_rt_dir_leads_to_the_same_folder(install: Any, ba
 # -- failing writes ------------------------------------------------------------------------------
 
 TRANSPORTS = {
-    errno.ECONNRESET: transport_reset.PATCH,
-    errno.EPROTOTYPE: transport_eprototype.PATCH,
-    errno.ENOTCONN: transport_enotconn.PATCH,
+    errno.ECONNRESET: reset,
+    errno.EPROTOTYPE: eprototype,
+    errno.ENOTCONN: enotconn,
 }
 
 
@@ -505,7 +504,7 @@ def test_all_three_work_together(install: Any, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", TRANSPORTS, ids=errno.errorcode.get)
-def test_one_patch_leaves_the_words_of_the_others_alone(install: Any, number: int) -> None:
+def test_one_patch_leaves_the_errnos_of_the_others_alone(install: Any, number: int) -> None:
     module = transport_module()
     install(TRANSPORTS[number], module)
     for other in TRANSPORTS.keys() - {number}:

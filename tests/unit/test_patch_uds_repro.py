@@ -1,4 +1,4 @@
-"""Each Unix socket patch is what cures its defect: stand-ins of three vintages, real processes."""
+"""Each Unix socket patch is what fixes its defect: stand-ins of three vintages, real processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytest.importorskip("trio")
 
 STUBS = REPOSITORY / "tests" / "replicas" / "stubs"
 VINTAGES = {
-    "2025-07": (REPOSITORY / "macfix" / "demo" / "replicas",),
+    "2025-07": (REPOSITORY / "macfix" / "cli" / "demo" / "replicas",),
     "2026-03": (REPOSITORY / "tests" / "replicas" / "2026-03", STUBS),
     "HEAD": (REPOSITORY / "tests" / "replicas" / "HEAD", STUBS),
 }
@@ -51,13 +51,14 @@ IN_JULY = IN_MARCH | {
 }
 NAMES = sorted(IN_JULY)
 
-CURED_BY = {"2025-07": IN_JULY, "2026-03": IN_MARCH, "HEAD": AT_HEAD}
+FIXED_BY = {"2025-07": IN_JULY, "2026-03": IN_MARCH, "HEAD": AT_HEAD}
 
 SHOW = """
 import importlib, json, sys
 seen = {}
 for name in sys.argv[1:]:
-    patch = importlib.import_module("macfix.patches." + name.replace("-", "_")).PATCH
+    plugin, _, module = name.partition("-")
+    patch = importlib.import_module(f"macfix.patches.{plugin}.{module.replace('-', '_')}")
     try:
         patch.repro()
     except BaseException as error:
@@ -91,7 +92,7 @@ def show(launcher: Launcher, *names: str, world: World = MENDED_MAC, **more: str
 
 def test_with_every_patch_no_defect_shows_on_a_mac(launcher: Launcher, vintage: str) -> None:
     report = show(launcher, *NAMES)
-    assert report == {"seen": dict.fromkeys(NAMES), "applied": sorted(CURED_BY[vintage])}
+    assert report == {"seen": dict.fromkeys(NAMES), "applied": sorted(FIXED_BY[vintage])}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -99,7 +100,7 @@ def test_without_the_patch_its_defect_shows_and_only_where_it_is_needed(
     launcher: Launcher, vintage: str, name: str
 ) -> None:
     report = show(launcher, name, MACFIX_SKIP=name)
-    assert (report["seen"][name] is not None) == (name in CURED_BY[vintage]), report["seen"]
+    assert (report["seen"][name] is not None) == (name in FIXED_BY[vintage]), report["seen"]
 
 
 def test_without_macfix_the_import_fails_before_march(launcher: Launcher, vintage: str) -> None:

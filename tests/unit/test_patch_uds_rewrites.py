@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from macfix.darwin import runtime_dir as runtime_dir_module
-from macfix.engine import Patch
-from macfix.patches import runtime_dir_env, uds_backlog, uds_socket_constants
+from macfix.darwin.sockets import runtime_dir as runtime_dir_module
+from macfix.patches.runtime import dir_env
+from macfix.patches.uds import backlog, socket_constants
 
 CONSTANTS = """
     before = 1
@@ -26,9 +26,10 @@ CONSTANTS = """
 """
 
 
-def rewritten(patch: Patch, source: str) -> ast.Module:
-    assert patch.rewrite is not None
-    return patch.rewrite(ast.parse(dedent(source)))
+def rewritten(patch: Any, source: str) -> ast.Module:
+    tree = patch.rewrite(ast.parse(dedent(source)))
+    assert isinstance(tree, ast.Module)
+    return tree
 
 
 def run(tree: ast.Module) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def positions(tree: ast.Module) -> list[tuple[int, int]]:
 
 
 def test_names_that_a_mac_lacks_are_bound_to_none() -> None:
-    names = run(rewritten(uds_socket_constants.PATCH, CONSTANTS))
+    names = run(rewritten(socket_constants, CONSTANTS))
     assert names["AF_UNIX"] == socket.AF_UNIX
     assert names["SO_PASSCRED"] is None
     assert names["CRED"] is None
@@ -51,31 +52,31 @@ def test_names_that_a_mac_lacks_are_bound_to_none() -> None:
 
 def test_every_statement_stays_on_its_lines() -> None:
     before = ast.parse(dedent(CONSTANTS))
-    after = rewritten(uds_socket_constants.PATCH, CONSTANTS)
+    after = rewritten(socket_constants, CONSTANTS)
     first, imports, *more, last = positions(after)
     assert [first, imports, last] == positions(before)
     assert more == [imports]
 
 
 def test_an_import_of_nothing_else_leaves_no_empty_import() -> None:
-    tree = rewritten(uds_socket_constants.PATCH, "from socket import SO_PEERCRED")
+    tree = rewritten(socket_constants, "from socket import SO_PEERCRED")
     assert [type(node) for node in tree.body] == [ast.Assign]
     assert run(tree)["SO_PEERCRED"] is None
 
 
 def test_other_imports_are_left_alone() -> None:
     source = "from os import path\nfrom socket import AF_UNIX\nfrom .socket import SO_PEERCRED\n"
-    tree = rewritten(uds_socket_constants.PATCH, source)
+    tree = rewritten(socket_constants, source)
     assert ast.dump(tree) == ast.dump(ast.parse(source))
 
 
 def test_the_backlog_becomes_128_in_its_place() -> None:
     listener = "async def start_listener(addr):\n    sock.listen({})\n"
     other = "def other():\n    sock.listen(1)\n"
-    tree = rewritten(uds_backlog.PATCH, listener.format(1) + other)
+    tree = rewritten(backlog, listener.format(1) + other)
     assert ast.dump(tree) == ast.dump(ast.parse(listener.format(128) + other))
-    backlog = uds_backlog._listen_calls(tree)[0].args[0]
-    assert (backlog.lineno, backlog.col_offset) == (2, 16)
+    number = backlog._listen_calls(tree)[0].args[0]
+    assert (number.lineno, number.col_offset) == (2, 16)
 
 
 ENVIRONMENT = """
@@ -89,7 +90,7 @@ ENVIRONMENT = """
 
 def test_the_variable_still_counts_where_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/501")
-    assert run(rewritten(runtime_dir_env.PATCH, ENVIRONMENT))["_rtdir"] == Path("/run/user/501")
+    assert run(rewritten(dir_env, ENVIRONMENT))["_rtdir"] == Path("/run/user/501")
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -100,13 +101,13 @@ def test_without_the_variable_it_is_the_runtime_directory(
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     if value is not None:
         monkeypatch.setenv("XDG_RUNTIME_DIR", value)
-    names = run(rewritten(runtime_dir_env.PATCH, ENVIRONMENT))
+    names = run(rewritten(dir_env, ENVIRONMENT))
     assert names["_rtdir"] == tmp_path / f"tractor-{os.getuid()}"
 
 
 def test_only_what_is_executed_at_import_is_rewritten() -> None:
     before = ast.parse(dedent(ENVIRONMENT))
-    after = rewritten(runtime_dir_env.PATCH, ENVIRONMENT)
+    after = rewritten(dir_env, ENVIRONMENT)
     pairs = zip(before.body, after.body, strict=True)
     changed = [ast.dump(one) != ast.dump(other) for one, other in pairs]
     assert changed == [False, False, True, False]

@@ -1,33 +1,27 @@
-"""What the shared memory patches say of a source: the defect, its cure, or neither."""
+"""What the shared memory patches say of a source: the defect, its fix, or neither."""
 
 from __future__ import annotations
 
 import ast
-import importlib
-from pathlib import Path
 
 import pytest
 
-from macfix.engine import Patch, Source
+from macfix import Source
+from tests.support import builtin
 from tests.support.surroundings import REPOSITORY
 
 HEAD = (REPOSITORY / "tests" / "replicas" / "HEAD" / "tractor" / "ipc" / "_shm.py").read_text()
-PIKER = Path(REPOSITORY, "macfix", "demo", "replicas", "piker", "data", "_sharedmem.py").read_text()
-
-
-def patch(name: str) -> Patch:
-    found = importlib.import_module(f"macfix.patches.{name.replace('-', '_')}").PATCH
-    assert isinstance(found, Patch)
-    return found
+REPLICAS = REPOSITORY / "macfix" / "cli" / "demo" / "replicas"
+PIKER = (REPLICAS / "piker" / "data" / "_sharedmem.py").read_text()
 
 
 def says(name: str, text: str) -> str:
     """Return what the patch says of the source `text`, after checking that it is source."""
     ast.parse(text)
-    one = patch(name)
-    verdict = one.needed(Source(one.targets[0], "source.py", text.encode()))
-    assert verdict.reason
-    return verdict.state
+    source = Source(builtin.targets_of(name)[0], "source.py", text.encode())
+    answer = builtin.patches()[name].diagnose(source)
+    assert answer.reason
+    return answer.state
 
 
 def changed(text: str, old: str, new: str) -> str:
@@ -66,7 +60,7 @@ WITHOUT = "from multiprocessing.shared_memory import _USE_POSIX"
 
 
 @pytest.mark.parametrize(
-    ("source", "verdict"),
+    ("source", "state"),
     [
         (PIKER, "needed"),
         (HEAD, "needed"),
@@ -74,12 +68,12 @@ WITHOUT = "from multiprocessing.shared_memory import _USE_POSIX"
         (changed(HEAD, "SharedMemory = disable_", "SharedMemory = shorten_and_"), "unknown"),
     ],
 )
-def test_names(source: str, verdict: str) -> None:
-    assert says("shm-names", source) == verdict
+def test_names(source: str, state: str) -> None:
+    assert says("shm-names", source) == state
 
 
 @pytest.mark.parametrize(
-    ("source", "verdict"),
+    ("source", "state"),
     [
         (HEAD, "needed"),
         (PIKER, "not needed"),
@@ -90,27 +84,27 @@ def test_names(source: str, verdict: str) -> None:
         (changed(HEAD, "    if len(key) <= limit:\n        return key\n", ""), "unknown"),
     ],
 )
-def test_shortening(source: str, verdict: str) -> None:
-    assert says("shm-shortening", source) == verdict
+def test_shortening(source: str, state: str) -> None:
+    assert says("shm-shortening", source) == state
 
 
 @pytest.mark.parametrize(
-    ("source", "verdict"),
+    ("source", "state"),
     [
         (PIKER, "needed"),
         (HEAD, "needed"),
         (changed(PIKER, "self._shm.buf, byteorder", "self._shm.buf[:4], byteorder"), "unknown"),
     ],
 )
-def test_index(source: str, verdict: str) -> None:
-    assert says("shm-index", source) == verdict
+def test_index(source: str, state: str) -> None:
+    assert says("shm-index", source) == state
 
 
 CALLBACK = "    return ShmList(sequence or [0.0] * size, name=key, readonly=readonly)\n"
 
 
 @pytest.mark.parametrize(
-    ("source", "verdict"),
+    ("source", "state"),
     [
         (PIKER, "needed"),
         (HEAD, "not needed"),
@@ -126,15 +120,15 @@ CALLBACK = "    return ShmList(sequence or [0.0] * size, name=key, readonly=read
         (changed(PIKER, "            shm_unlink(", "            unlink_somehow("), "not needed"),
     ],
 )
-def test_teardown(source: str, verdict: str) -> None:
-    assert says("shm-teardown", source) == verdict
+def test_teardown(source: str, state: str) -> None:
+    assert says("shm-teardown", source) == state
 
 
 LAST = "    last = SharedInt("
 
 
 @pytest.mark.parametrize(
-    ("source", "verdict"),
+    ("source", "state"),
     [
         (PIKER, "needed"),
         (HEAD, "needed"),
@@ -152,15 +146,15 @@ LAST = "    last = SharedInt("
         ),
     ],
 )
-def test_half_open(source: str, verdict: str) -> None:
-    assert says("shm-half-open", source) == verdict
+def test_half_open(source: str, state: str) -> None:
+    assert says("shm-half-open", source) == state
 
 
 FIELD = "    key: str | None = None\n"
 
 
 @pytest.mark.parametrize(
-    ("source", "verdict"),
+    ("source", "state"),
     [
         (PIKER, "needed"),
         (HEAD, "needed"),
@@ -173,12 +167,12 @@ FIELD = "    key: str | None = None\n"
         (changed(HEAD, "    shm_first_index_name: str\n", ""), "unknown"),
     ],
 )
-def test_token_key(source: str, verdict: str) -> None:
-    assert says("shm-token-key", source) == verdict
+def test_token_key(source: str, state: str) -> None:
+    assert says("shm-token-key", source) == state
 
 
 @pytest.mark.parametrize(
-    ("source", "verdict"),
+    ("source", "state"),
     [
         (PIKER, "needed"),
         (HEAD, "needed"),
@@ -193,15 +187,15 @@ def test_token_key(source: str, verdict: str) -> None:
         (changed(HEAD, "np.ndarray((token.size,)", "as_array((token.size,)"), "unknown"),
     ],
 )
-def test_token_check(source: str, verdict: str) -> None:
-    assert says("shm-token-check", source) == verdict
+def test_token_check(source: str, state: str) -> None:
+    assert says("shm-token-check", source) == state
 
 
 MADE = "            token = _make_token(key, size=size, dtype=dtype)\n"
 
 
 @pytest.mark.parametrize(
-    ("source", "verdict"),
+    ("source", "state"),
     [
         (HEAD, "needed"),
         (PIKER, "not needed"),
@@ -212,19 +206,19 @@ MADE = "            token = _make_token(key, size=size, dtype=dtype)\n"
         (changed(HEAD, "        if dtype:\n", "        if dtype is not None:\n"), "unknown"),
     ],
 )
-def test_maybe_open(source: str, verdict: str) -> None:
-    assert says("shm-maybe-open", source) == verdict
+def test_maybe_open(source: str, state: str) -> None:
+    assert says("shm-maybe-open", source) == state
 
 
 @pytest.mark.parametrize(
-    ("source", "verdict"),
+    ("source", "state"),
     [
         (PIKER, "needed"),
         (PIKER + "\nimport resource\nresource.setrlimit(7, (1, 1))\n", "not needed"),
     ],
 )
-def test_open_files(source: str, verdict: str) -> None:
-    assert says("shm-open-files", source) == verdict
+def test_open_files(source: str, state: str) -> None:
+    assert says("shm-open-files", source) == state
 
 
 STORE = """
@@ -235,8 +229,8 @@ def iter_dfs_from_shms(fqme):
 
 
 @pytest.mark.parametrize(
-    ("source", "verdict"),
+    ("source", "state"),
     [(STORE, "needed"), (changed(STORE, "Path('/dev/shm/')", "segments()"), "unknown")],
 )
-def test_dev_shm(source: str, verdict: str) -> None:
-    assert says("shm-dev-shm", source) == verdict
+def test_dev_shm(source: str, state: str) -> None:
+    assert says("shm-dev-shm", source) == state

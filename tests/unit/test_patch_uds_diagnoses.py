@@ -1,14 +1,14 @@
-"""What every Unix socket patch says of the defect, of the cure, and of what is neither."""
+"""What every Unix socket patch says of the defect, of the fix, and of what is neither."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from textwrap import dedent
 
 import pytest
 
-from macfix.engine import Patch, Source
+from macfix import Source
+from tests.support import builtin
 
 NEEDED, NOT_NEEDED, UNKNOWN = "needed", "not needed", "unknown"
 
@@ -19,7 +19,7 @@ class Case:
 
     name: str
     what: str
-    verdict: str
+    state: str
     source: str
     target: int = 0
 
@@ -460,43 +460,23 @@ for name, word in {
     ]
 
 
-def patch_called(name: str) -> Patch:
-    """Return the built-in patch `name`."""
-    patch = import_module(f"macfix.patches.{name.replace('-', '_')}").PATCH
-    assert isinstance(patch, Patch)
-    return patch
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}: {case.what}")
-def test_the_patch_knows_defect_and_cure_and_nothing_else(case: Case) -> None:
-    patch = patch_called(case.name)
-    assert patch.name == case.name
-    target = patch.targets[case.target]
-    verdict = patch.needed(Source(target, "upstream.py", dedent(case.source).encode()))
-    assert (verdict.state, bool(verdict.reason)) == (case.verdict, True), verdict.reason
+def test_the_patch_knows_defect_and_fix_and_nothing_else(case: Case) -> None:
+    target = builtin.targets_of(case.name)[case.target]
+    source = Source(target, "upstream.py", dedent(case.source).encode())
+    answer = builtin.patches()[case.name].diagnose(source)
+    assert (answer.state, bool(answer.reason)) == (case.state, True), answer.reason
 
 
 @pytest.mark.parametrize("name", sorted({case.name for case in CASES}))
-def test_every_verdict_is_reached_by_some_case(name: str) -> None:
-    states = {case.verdict for case in CASES if case.name == name}
+def test_every_state_is_reached_by_some_case(name: str) -> None:
+    states = {case.state for case in CASES if case.name == name}
     binary = name == "uds-connected-pid"  # an assertion is there, or it is not
     assert states == {NEEDED, NOT_NEEDED} | (set() if binary else {UNKNOWN})
 
 
 @pytest.mark.parametrize("name", sorted({case.name for case in CASES}))
 def test_an_empty_module_needs_nothing(name: str) -> None:
-    patch = patch_called(name)
-    for target in patch.targets:
-        assert patch.needed(Source(target, "upstream.py", b"")).state == NOT_NEEDED
-
-
-@pytest.mark.parametrize("name", sorted({case.name for case in CASES}))
-def test_every_patch_says_what_it_is(name: str) -> None:
-    patch = patch_called(name)
-    module = import_module(f"macfix.patches.{name.replace('-', '_')}")
-    assert module.macfix_patches() == [patch]
-    assert patch.platforms == {"darwin"}
-    assert patch.repro is not None
-    sections = [line for line in (module.__doc__ or "").splitlines() if line.endswith(":")]
-    words = ["Problem:", "Fix:", "Repro:", "Upstream:", "Remove when:"]
-    assert [line for line in sections if not line.startswith(" ")] == words
+    for target in builtin.targets_of(name):
+        empty = Source(target, "upstream.py", b"")
+        assert builtin.patches()[name].diagnose(empty).state == NOT_NEEDED

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from macfix.engine import Config, Patch, Source, load_patches
-from macfix.patches import BUILTIN
-from tests.support import upstream
+from macfix import Source
+from macfix.engine.patch import Patch
+from tests.support import builtin, upstream
 from tests.support.reports import Tables
 
 PATHS = {
@@ -28,7 +28,7 @@ PATHS = {
 SINCE = "2022-01-01"
 
 ALWAYS = {"shm-names", "shm-index", "shm-open-files", "shm-half-open", "shm-token-check"}
-"""Needed by every version there is: upstream has cured none of these."""
+"""Needed by every version there is: upstream has fixed none of these."""
 
 
 def git(name: str, *words: str) -> str:
@@ -50,8 +50,7 @@ def versions(name: str) -> Iterator[tuple[str, str, str]]:
 
 
 def patches_for(module: str) -> list[Patch]:
-    found = load_patches(Config(), BUILTIN).by_target.get(module, ())
-    return [patch for patch in found if patch.name.startswith("shm-")]
+    return [patch for patch in builtin.patches_for(module) if patch.plugin == "shm"]
 
 
 @pytest.mark.timeout(600)
@@ -67,12 +66,12 @@ def test_no_version_is_unknown_to_a_patch(name: str, tables: Tables) -> None:
     for commit, module, text in all_versions:
         source = Source(module, f"{commit}:{module}", text.encode())
         for patch in patches_for(module):
-            verdict = patch.needed(source)
-            count[patch.name, verdict.state] += 1
-            if verdict.state == "unknown":
-                puzzled.append(f"{commit} {module}: {patch.name}: {verdict.reason}")
-            if patch.name in ALWAYS and verdict.state != "needed":
-                missed.append(f"{commit} {module}: {patch.name}: {verdict.reason}")
+            answer = patch.diagnose(source)
+            count[patch.name, answer.state] += 1
+            if answer.state == "unknown":
+                puzzled.append(f"{commit} {module}: {patch.name}: {answer.reason}")
+            if patch.name in ALWAYS and answer.state != "needed":
+                missed.append(f"{commit} {module}: {patch.name}: {answer.reason}")
     assert not puzzled
     assert not missed
     for (patch_name, state), number in sorted(count.items()):

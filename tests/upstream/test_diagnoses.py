@@ -1,0 +1,156 @@
+"""What the patches say of every tractor since 2025, and of piker's history, commit by commit.
+
+Two kinds of commits count: those of the main line, which users have, and all in its history that
+changed a target, which show every shape that a target ever had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from macfix import Diagnosis, Source
+from tests.support import builtin, history, upstream
+from tests.support.surroundings import HEAVY
+
+LAST = {"tractor": upstream.TRACTORS["HEAD"], "piker": upstream.PIKER}
+
+NEEDED, FIXED, UNKNOWN = "needed", "not needed", "unknown"
+
+STATE, NEW_STATE = "tractor._state", "tractor.runtime._state"
+TRANSPORT, UDS, CHAN = "tractor.ipc._transport", "tractor.ipc._uds", "tractor.ipc._chan"
+REAP = "tractor.spawn._reap"
+CHANNELS = "tractor.to_asyncio"
+RUNTIME, NEW_RUNTIME = "tractor._runtime", "tractor.runtime._runtime"
+IB, DERIBIT = "piker.brokers.ib.api", "piker.brokers.deribit.api"
+
+STATES = {
+    ("runtime-dir-env", STATE): {"568fb18d": NEEDED, "e7cefba6": FIXED},
+    ("runtime-dir-env", NEW_STATE): {"cc42d382": FIXED},
+    ("runtime-dir", STATE): {"568fb18d": NEEDED},
+    ("runtime-dir", NEW_STATE): {"cc42d382": NEEDED, "634d9141": FIXED},
+    ("transport-reset", TRANSPORT): {"6f1f198f": FIXED, "31196b9c": NEEDED, "64e820e1": FIXED},
+    ("transport-eprototype", TRANSPORT): {"6f1f198f": FIXED, "31196b9c": NEEDED},
+    ("transport-enotconn", TRANSPORT): {"6f1f198f": FIXED, "31196b9c": NEEDED},
+    ("uds-socket-constants", UDS): {"c7d5b021": FIXED, "63fac5a8": NEEDED, "93b9a6cd": FIXED},
+    ("uds-passcred", UDS): {"c7d5b021": FIXED, "63fac5a8": NEEDED, "93b9a6cd": FIXED},
+    ("uds-peer-credentials", UDS): {"c7d5b021": FIXED, "63fac5a8": NEEDED},
+    ("uds-unbound-names", UDS): {
+        "c7d5b021": FIXED,
+        "0be9f5f9": UNKNOWN,
+        "bedde076": NEEDED,
+        "bceca74e": FIXED,
+    },
+    ("uds-vanished-peer", UDS): {"c7d5b021": FIXED, "0be9f5f9": UNKNOWN, "bedde076": NEEDED},
+    ("uds-connected-pid", CHAN): {"eceb2924": FIXED, "7b3324b2": NEEDED, "1d706bdd": FIXED},
+    ("uds-socket-names", UDS): {"c7d5b021": FIXED, "61df10b3": NEEDED, "340d5069": FIXED},
+    ("uds-socket-names", REAP): {"73c9b9ec": NEEDED, "340d5069": FIXED},
+    ("uds-backlog", UDS): {"c7d5b021": FIXED, "61df10b3": NEEDED, "70dc60a1": FIXED},
+    ("aio-abandoned-task", CHANNELS): {"first": NEEDED},
+    ("aio-guest-abandoned", CHANNELS): {"first": NEEDED, "a9b33363": FIXED},
+    ("aio-piker-targets", CHANNELS): {"first": FIXED, "d4f1a02f": NEEDED},
+    ("aio-unsuppressed-exit", CHANNELS): {"first": FIXED, "639186aa": NEEDED},
+    ("aio-root-interrupt", RUNTIME): {"first": NEEDED, "a9f06df3": FIXED},
+    ("aio-root-interrupt", NEW_RUNTIME): {"first": FIXED},
+    ("aio-ib-clients", IB): {"first": NEEDED},
+    ("aio-deribit-feeds", DERIBIT): {"first": FIXED, "34fb497e": NEEDED},
+}
+"""For each patch and target: the commits at which the state changes, and what it is from there.
+
+"not needed" also stands for: this vintage does not have the function yet. "unknown" are the days
+when upstream tried out ways of making addresses, before any of it reached the main line. What the
+patches for shared memory say is in `test_shm_diagnoses.py`.
+"""
+
+
+def since(name: str, target: str) -> str:
+    """Return the day from which the patch `name` is asked about `target`."""
+    if target.startswith("piker."):
+        return "2022-06-01"
+    return "2025-03-01" if name.startswith("aio-") else "2025-07-01"
+
+
+def diagnose(name: str, source: Source) -> Diagnosis:
+    return builtin.patches()[name].diagnose(source)
+
+
+def sources(target: str, commits: list[str]) -> Iterator[tuple[str, Source]]:
+    """Yield each commit that has `target`, with its source, unless it is no Python at all."""
+    path = target.replace(".", "/") + ".py"
+    for commit, data in history.contents(target.partition(".")[0], commits, path):
+        if data is None:
+            continue
+        source = Source(target, f"{commit[:8]}:{path}", data)
+        try:
+            source.parse()
+        except SyntaxError:
+            continue  # upstream commits in small steps
+        yield commit, source
+
+
+def everyone(name: str, target: str) -> list[str]:
+    """Return the commits that count, oldest first."""
+    upstream_name, path = target.partition(".")[0], target.replace(".", "/") + ".py"
+    day, last = since(name, target), LAST[upstream_name]
+    found = history.touching(upstream_name, day, last, path)
+    if upstream_name == "tractor":
+        found += history.main_line(upstream_name, day, last)
+    return history.in_order(upstream_name, set(found), day, last)
+
+
+@pytest.mark.parametrize(("name", "target"), STATES, ids=str)
+def test_every_commit_gets_the_right_diagnosis(name: str, target: str) -> None:
+    try:
+        found = dict(sources(target, everyone(name, target)))
+    except upstream.UpstreamMissingError as error:
+        pytest.skip(str(error))
+    changes = dict(STATES[name, target])
+    right = changes.pop("first", "nothing is known before the first commit of the table")
+    wrong = []
+    for commit, source in found.items():
+        right = changes.pop(commit[:8], right)
+        answer = diagnose(name, source)
+        if answer.state != right:
+            wrong.append(f"{commit[:8]}: {answer.state}, not {right} ({answer.reason})")
+    assert wrong == []
+    assert changes == {}, "the history does not have these"
+    assert len(found) > 10
+
+
+def test_no_commit_of_the_main_line_is_unknown() -> None:
+    unknown = []
+    try:
+        for name, target in STATES:
+            if target.startswith("piker."):
+                continue
+            line = history.main_line("tractor", since(name, target), LAST["tractor"])
+            for commit, source in sources(target, line):
+                if diagnose(name, source).state == UNKNOWN:
+                    unknown.append(f"{name}: {commit[:8]}")
+    except upstream.UpstreamMissingError as error:
+        pytest.skip(str(error))
+    assert unknown == []
+
+
+def test_the_table_names_every_target_of_every_patch() -> None:
+    targets = {
+        (patch.name, target)
+        for patch, targets in builtin.plugins().all_patches().items()
+        for target in targets
+        if patch.plugin != "shm"
+    }
+    assert targets == STATES.keys()
+
+
+@pytest.mark.skipif(HEAVY != "full", reason="all branches: only with MACFIX_HEAVY=full")
+@pytest.mark.parametrize(("name", "target"), STATES, ids=str)
+def test_no_commit_of_any_branch_is_unknown(name: str, target: str) -> None:
+    upstream_name, path = target.partition(".")[0], target.replace(".", "/") + ".py"
+    try:
+        commits = history.on_any_branch(upstream_name, since(name, target), path)
+        found = dict(sources(target, commits))
+    except upstream.UpstreamMissingError as error:
+        pytest.skip(str(error))
+    answers = {commit: diagnose(name, source) for commit, source in found.items()}
+    assert [commit for commit, answer in answers.items() if answer.state == UNKNOWN] == []
