@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib import import_module
-from importlib.metadata import EntryPoint, distributions
+from importlib.machinery import PathFinder
+from importlib.metadata import Distribution, DistributionFinder, EntryPoint
 from typing import Any
 
 import pluggy
@@ -127,7 +129,7 @@ class Plugins:
         is stale: an editable install keeps the entry points of the version that was installed.
         """
         found: dict[str, EntryPoint] = {}
-        for distribution in distributions():
+        for distribution in _distributions():
             try:
                 points = distribution.entry_points
             except Exception as error:
@@ -178,3 +180,9 @@ class Plugins:
             self.report(plugin, f"{error}; ignored")
             return None
         return patch
+
+
+def _distributions() -> Iterable[Distribution]:
+    """What is installed on ``sys.path``, whatever else is there and on ``sys.meta_path``."""
+    places = [place for place in sys.path if isinstance(place, str)]
+    return PathFinder.find_distributions(DistributionFinder.Context(path=places))

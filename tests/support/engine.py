@@ -100,7 +100,7 @@ def make_plugin(
 
 def without_installed_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the engine see no installed plugin of somebody else."""
-    monkeypatch.setattr("macfix.engine.plugins.distributions", list)
+    monkeypatch.setattr("macfix.engine.plugins._distributions", list)
 
 
 class FakeUpstream:

@@ -27,7 +27,7 @@ class Site:
         self.folder = folder / "site"
         self.folder.mkdir()
         monkeypatch.syspath_prepend(str(self.folder))
-        monkeypatch.setattr("macfix.engine.plugins.distributions", self._distributions)
+        monkeypatch.setattr("macfix.engine.plugins._distributions", self._distributions)
 
     def _distributions(self) -> list[PathDistribution]:
         return [PathDistribution(place) for place in sorted(self.folder.glob("*.dist-info"))]

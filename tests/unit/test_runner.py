@@ -282,7 +282,7 @@ def test_options_that_shut_macfix_out_are_an_error(
     [
         (["-m", "pdb", "-m", "macfix", "prog.py", "a"], "-m pdb prog.py a"),
         (["-m", "cProfile", "-m", "macfix", "prog.py"], "-m cProfile prog.py"),
-        (["-m", "trace", "--count", "--module", "macfix", "prog.py"], None),
+        (["-m", "trace", "--listfuncs", "--module", "macfix", "prog.py"], None),
         (["-m", "coverage", "run", "-m", "macfix", "prog.py"], "-m coverage run prog.py"),
         (["-c", "import runpy; runpy.run_module('macfix', run_name='__main__')", "prog.py"], None),
     ],

@@ -114,8 +114,8 @@ def _activate():
             raise  # the user asked for it: MACFIX_STRICT
         report(error)
     finally:
-        this = sys.modules[__name__]
-        sys.meta_path = [finder for finder in sys.meta_path if finder is not this]
+        others = [each for each in sys.meta_path if getattr(each, "find_spec", 0) is not find_spec]
+        sys.meta_path = others
     return None
 
 
