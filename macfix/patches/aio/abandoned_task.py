@@ -20,8 +20,8 @@ Repro:
     complete when it has left the channel.
 
 Upstream:
-    Known as the error `TrioTaskExited: but the child asyncio task is still running?`; the sources
-    say that cancelling asyncio tasks is avoided on purpose. Not reported as a defect.
+    Not reported. Known as the error `TrioTaskExited: but the child asyncio task is still running?`;
+    the sources say that cancelling asyncio tasks is avoided on purpose.
 
 Remove when:
     Upstream waits in a shielded scope for the asyncio task to end.
