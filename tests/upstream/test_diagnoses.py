@@ -6,6 +6,7 @@ changed a target, which show every shape that a target ever had.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -71,6 +72,7 @@ def since(name: str, target: str) -> str:
     return "2025-03-01" if name.startswith("aio-") else "2025-07-01"
 
 
+@functools.cache
 def diagnose(name: str, source: Source) -> Diagnosis:
     return builtin.patches()[name].diagnose(source)
 
@@ -79,14 +81,20 @@ def sources(target: str, commits: list[str]) -> Iterator[tuple[str, Source]]:
     """Yield each commit that has `target`, with its source, unless it is no Python at all."""
     path = target.replace(".", "/") + ".py"
     for commit, data in history.contents(target.partition(".")[0], commits, path):
-        if data is None:
-            continue
-        source = Source(target, f"{commit[:8]}:{path}", data)
-        try:
-            source.parse()
-        except SyntaxError:
-            continue  # upstream commits in small steps
-        yield commit, source
+        source = None if data is None else parsed(target, path, data)
+        if source is not None:
+            yield commit, source
+
+
+@functools.cache
+def parsed(target: str, path: str, data: bytes) -> Source | None:
+    """Return the source, the same one for all commits that have it; None if it is no Python."""
+    source = Source(target, path, data)
+    try:
+        source.tree  # noqa: B018
+    except SyntaxError:
+        return None  # upstream commits in small steps
+    return source
 
 
 def everyone(name: str, target: str) -> list[str]:
