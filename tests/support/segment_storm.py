@@ -262,7 +262,8 @@ def aftermath(
     there = left(key)
     seen["left"] += len(there)
     # of what was unlinked and created anew since it was attached, the label has another mark
-    same = [one.name for one in held if one.name in there and marks(one) == set()]
+    array = [one for one in held if one.name == key and marks(one) == set()]
+    same = [one.name for one in held if array and one.name in there]
     reap()
     if held:
         seen["attached"] += 1

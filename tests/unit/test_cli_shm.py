@@ -135,7 +135,7 @@ def test_reap_says_what_it_frees_what_it_leaves_and_why(
 ) -> None:
     creator, other = owner(), owner()
     creator.do(f"create({key!r}, 2048)")
-    other.do(f"create({key + '_first'!r}, 4)")
+    other.do(f"create({key + '1'!r})")
     creator.kill()
     assert "leaked" in shell.run("ls")
     for words in (("reap", "--dry-run"), ("reap",)):

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -379,18 +380,15 @@ def test_a_locked_database_is_waited_for_once(
     writer = owner()
     hold_locked(writer)
     os.kill(writer.pid, signal.SIGSTOP)
-    waited: list[float] = []
-    real = sqlite3.connect
-
-    def connect(path: str, timeout: float, **more: object) -> sqlite3.Connection:
-        waited.append(timeout)
-        return real(path, timeout=timeout, **more)  # type: ignore[call-overload,no-any-return]
-
-    monkeypatch.setattr(sqlite3, "connect", connect)
+    slept: list[float] = []
+    real = time.sleep
+    monkeypatch.setattr(database.time, "sleep", lambda s: (slept.append(s), real(s)))
     tree.join()
+    assert slept
+    slept.clear()
     use(key)
     use(key)
-    assert waited[0] == 0.05 and set(waited[1:]) == {0.0} and len(waited) > 5
+    assert slept == []
     assert len(said(caplog)) == 1 and "is locked" in said(caplog)[0]
     with pytest.raises(UnavailableError, match="locked"):
         reaping.sort_out(place.location(), free=True)
@@ -458,7 +456,7 @@ def test_what_is_broken_off_is_not_written(key: str) -> None:
     tree.join()
     with pytest.raises(KeyboardInterrupt), tree.signed() as own:
         assert own is not None
-        own[0].execute(database.ADD_RACE, (key, 1, 1.0))
+        own.execute(database.ADD_RACE, (key, 1, 1.0))
         raise KeyboardInterrupt
     assert rows("race") == []
     use(key)
@@ -534,3 +532,28 @@ def test_at_the_interpreters_end_nothing_is_said(key: str) -> None:
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert probe(kernel_name(key)) is None
+
+
+@pytest.mark.parametrize("statement", ["INTEND", "HOLD", "COMPLETE", "SIGN", "ERASE"])
+def test_a_statement_that_fails_keeps_nobody_from_working(
+    key: str, statement: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, statement, "SELECT nonsense")
+    tree.join()
+    use(key)
+    assert len(said(caplog)) == 1
+
+
+def test_a_commit_that_fails_keeps_nobody_from_working(
+    key: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = database.patiently
+
+    def failing(db: sqlite3.Connection, statement: str) -> None:
+        real(db, "SELECT nonsense" if statement == "COMMIT" else statement)
+
+    monkeypatch.setattr(database, "patiently", failing)
+    monkeypatch.setattr(registry, "patiently", failing)
+    tree.join()
+    use(key)
+    assert len(said(caplog)) == 1

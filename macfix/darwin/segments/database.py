@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import random
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -66,7 +68,6 @@ SCHEMA = (
     "CREATE TABLE segment (name TEXT, mark TEXT, key TEXT, size INT, head TEXT NOT NULL, pid INT,"
     " program TEXT, created REAL, made INT, PRIMARY KEY (name, mark),"
     " CHECK (typeof(name) = 'text' AND typeof(head) = 'text')) WITHOUT ROWID",
-    "CREATE INDEX heads ON segment (head)",
     "CREATE TABLE holder (name TEXT, tree TEXT, PRIMARY KEY (name, tree)) WITHOUT ROWID",
     "CREATE TABLE race (number INTEGER PRIMARY KEY, key TEXT, pid INT, at REAL)",
     f"PRAGMA user_version = {place.VERSION}",
@@ -75,14 +76,13 @@ SCHEMA = (
 FOUND_TREE = "INSERT OR IGNORE INTO tree VALUES (?, 0)"
 IS_FOUNDED = "SELECT 1 FROM tree WHERE id = ?"
 BE_FIRST_TO_REAP = "UPDATE tree SET reaped = 1 WHERE id = ? AND NOT reaped"
-TREES = (
-    "SELECT id, id IN (SELECT tree FROM holder) AS holds"
-    " FROM (SELECT id FROM tree UNION SELECT tree FROM process)"
+TREES = "SELECT id FROM tree"
+REMOVE_TREE_UNLESS_IT_HOLDS = (
+    "DELETE FROM tree WHERE id = ? AND id NOT IN (SELECT tree FROM holder)"
 )
-REMOVE_TREE = "DELETE FROM tree WHERE id = ?"
 
 SIGN = "INSERT OR IGNORE INTO process VALUES (?, ?, ?, ?, ?)"
-MEMBERS = "SELECT pid, start, program FROM process WHERE tree = ?"
+MEMBERS = "SELECT tree, pid, start, program FROM process"
 REMOVE_MEMBER = "DELETE FROM process WHERE tree = ? AND pid = ? AND start = ?"
 
 INTEND = "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -107,12 +107,8 @@ _RECORDS = (  # the file may hold anything, a record does not
 )
 # the first one counts, others may be on their way
 RECORDS_OF = f"{_RECORDS} WHERE name = ? ORDER BY made DESC, created DESC"
-# of the next arrays behind a name, each behind its indexes
-NEXT_RECORDS = (
-    f"{_RECORDS} WHERE head IN"
-    " (SELECT DISTINCT head FROM segment WHERE head > ? ORDER BY head LIMIT ?)"
-    " ORDER BY head, name = head, name, made DESC, created DESC"
-)
+# each array behind its indexes
+ALL_RECORDS = f"{_RECORDS} ORDER BY head, name = head, name, made DESC, created DESC"
 # by key or name, with the indexes
 _CALLED = "(SELECT name FROM segment WHERE key = :key OR name IN (:key, '/' || :key))"
 RECORDS_CALLED = f"{_RECORDS} WHERE head IN {_CALLED} OR name IN {_CALLED}"
@@ -146,13 +142,30 @@ def transaction(
             with contextlib.closing(_open(path)) as db:
                 begin(db)
                 yield db
-                db.execute("COMMIT")
+                patiently(db, "COMMIT")
         except (sqlite3.Error, OverflowError, StrangeFileError) as error:
             if _looks_damaged(error):
                 _set_aside_if_damaged(path)
             raise _unavailable(path, error) from error
         finally:
             _is_busy = False
+
+
+def patiently(db: sqlite3.Connection, statement: str) -> None:
+    """Execute what may find the database locked, again and again.
+
+    SQLite's own timeout sleeps longer and longer, so that one of many who want to write starves.
+    """
+    deadline = time.monotonic() + _patience
+    while True:
+        try:
+            db.execute(statement)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.0005, 0.005))
+        else:
+            return
 
 
 def report(problem: Exception) -> None:
@@ -177,13 +190,13 @@ def _open(path: str) -> sqlite3.Connection:
 def _connect(path: str) -> sqlite3.Connection:
     """Return a connection in whose transaction nobody else can write."""
     place.prepare(path)
-    db = sqlite3.connect(path, timeout=_patience, isolation_level=None)
+    db = sqlite3.connect(path, timeout=0.0, isolation_level=None)
     try:
         db.text_factory = lambda data: data.decode(errors="replace")
-        db.execute("PRAGMA synchronous = OFF")
-        db.execute("PRAGMA journal_mode = PERSIST")
+        patiently(db, "PRAGMA synchronous = OFF")
+        patiently(db, "PRAGMA journal_mode = PERSIST")
         # a transaction that reads first fails under load as soon as it comes to write
-        db.execute("BEGIN IMMEDIATE")
+        patiently(db, "BEGIN IMMEDIATE")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version not in (0, place.VERSION):
             raise StrangeFileError(f"its version is {version}, known is {place.VERSION}")

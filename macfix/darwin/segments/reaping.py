@@ -22,7 +22,6 @@ from macfix.darwin.segments.label import UNLABELLED, length_with_label
 from macfix.darwin.segments.processes import Process, environments_with, is_alive
 
 ALIVE, LEAKED, UNCLEAR = "alive", "leaked", "unclear"
-_AT_ONCE = 500  # arrays that are sorted out while creations wait
 _SIZING_TAKES = 0.02  # seconds, generously, between a creator's shm_open and its ftruncate
 _PAGES = (1, 4096, 16384)  # up to which kernels round a length: Linux not at all
 _LENGTHS_OF_INDEXES = (*range(UNLABELLED + 1), *_PAGES)
@@ -30,15 +29,7 @@ _LENGTHS_OF_INDEXES = (*range(UNLABELLED + 1), *_PAGES)
 
 @dataclass(frozen=True)
 class Finding:
-    """One segment that exists, and how it stands with it.
-
-    Attributes:
-        record: what its creator noted down.
-        state: `ALIVE`; `LEAKED`; or `UNCLEAR`: nobody lives, but it may be another segment.
-        reason: why.
-        probe: what the kernel says of it, if it does.
-        freed: whether it was unlinked.
-    """
+    """One segment that exists; `UNCLEAR`: nobody lives, but it may not be the one on record."""
 
     record: Record
     state: str
@@ -50,41 +41,33 @@ class Finding:
 def sort_out(path: str, *, free: bool) -> list[Finding]:
     """Return all segments on record that exist, and free the leaked ones if *free* says so.
 
-    Raises:
-        UnavailableError: if the registry cannot be used; what was freed until then is freed.
-        OSError: if the kernel does not tell who lives.
-    """
-    findings: list[Finding] = []
-    after = ""
-    while True:
-        with transaction(path) as db:
-            living = _Living(db)
-            rows = records(db, database.NEXT_RECORDS, after, _AT_ONCE)
-            for _, group in groupby(rows, key=lambda row: row.head):
-                findings += _settle(db, list(group), living, free)
-            if not rows:
-                if free:
-                    living.remove_dead()
-                return findings
-            after = rows[-1].head
-
-
-def remove(path: str, key: str, *, unlink: bool) -> list[Record]:
-    """Remove what is on record of *key*, a key or kernel's name, and of its indexes.
-
-    Args:
-        unlink: whether the segments are unlinked as well, whoever lives.
-
-    Returns:
-        What was on record.
+    All is decided and done in one transaction, so that nobody creates, attaches or joins meanwhile.
 
     Raises:
         UnavailableError: if the registry cannot be used.
-        OSError: if the kernel refuses; nothing is removed from the registry then.
+        OSError: if the kernel does not tell who lives.
+    """
+    with transaction(path) as db:
+        living, dead = _living(db)
+        groups = groupby(records(db, database.ALL_RECORDS), key=lambda row: row.head)
+        findings = [one for _, group in groups for one in _settle(db, list(group), living, free)]
+        if free:
+            db.executemany(database.REMOVE_MEMBER, dead)
+            gone = [(tree,) for tree, who in living.items() if not who]
+            db.executemany(database.REMOVE_TREE_UNLESS_IT_HOLDS, gone)
+    return findings
+
+
+def remove(path: str, key: str, *, unlink: bool) -> list[Record]:
+    """Remove the record of *key* (or kernel's name) and its indexes, and *unlink* them, or not.
+
+    Raises:
+        UnavailableError: if the registry cannot be used.
+        OSError: if the kernel refuses.
     """
     with transaction(path) as db:
         called = [Record(*row) for row in db.execute(database.RECORDS_CALLED, {"key": key})]
-        for name in dict.fromkeys(record.name for record in called):
+        for name in {record.name for record in called}:
             if unlink:
                 with contextlib.suppress(FileNotFoundError):
                     unlink_segment(name)
@@ -92,66 +75,38 @@ def remove(path: str, key: str, *, unlink: bool) -> list[Record]:
     return called
 
 
-class _Living:
-    """Which trees have a living process: what is found out counts for one transaction."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-        self._known: dict[str, str] = {}
-        self._named: dict[str, int] | None = None
-
-    def who(self, tree: str) -> str:
-        """Say who of *tree* lives or may live; nothing if nobody does."""
-        if tree not in self._known:
-            self._known[tree] = self._look(tree)
-        return self._known[tree]
-
-    def remove_dead(self) -> None:
-        """Remove dead processes, and trees of such that hold nothing."""
-        for tree, holds in self._db.execute(database.TREES).fetchall():
-            for process, _ in self._members(tree):
-                if not is_alive(process):
-                    self._db.execute(database.REMOVE_MEMBER, (tree, *process))
-            if not holds and not self.who(tree):
-                self._db.execute(database.REMOVE_TREE, (tree,))
-
-    def _members(self, tree: str) -> list[tuple[Process, str]]:
-        rows = self._db.execute(database.MEMBERS, (tree,)).fetchall()
-        return [(Process(pid, start), program) for pid, start, program in rows]
-
-    def _look(self, tree: str) -> str:
-        for process, program in self._members(tree):
-            if is_alive(process):
-                return f"process {process.pid} lives: {program}"
-        if not self._db.execute(database.IS_FOUNDED, (tree,)).fetchone():
-            return "the registry does not know the processes of its tree"
-        if self._named is None:
-            values = environments_with(place.TREE_VARIABLE).items()
-            self._named = {value.partition(":")[0]: pid for value, pid in values}
-        pid = self._named.get(tree)
-        return f"process {pid} lives" if pid else ""
-
-
-def _forget(db: sqlite3.Connection, name: str) -> None:
-    db.execute(database.FORGET, (name,))
-    db.execute(database.ERASE_HOLDERS, (name,))
+def _living(db: sqlite3.Connection) -> tuple[dict[str, str], list[tuple[str, int, str]]]:
+    """Return who lives of each founded tree, "" if nobody, and the dead processes of all."""
+    living = {tree: "" for (tree,) in db.execute(database.TREES)}
+    dead = []
+    for tree, pid, start, program in db.execute(database.MEMBERS).fetchall():
+        if not is_alive(Process(pid, start)):
+            dead.append((tree, pid, start))
+        elif not living.get(tree, "founded nowhere"):
+            living[tree] = f"process {pid} lives: {program}"
+    if not all(living.values()):
+        for value, pid in environments_with(place.TREE_VARIABLE).items():
+            tree = value.partition(":")[0]
+            if tree in living:
+                living[tree] = living[tree] or f"process {pid} lives"
+    return living, dead
 
 
 def _settle(
-    db: sqlite3.Connection, group: list[Record], living: _Living, free: bool
+    db: sqlite3.Connection, group: list[Record], living: dict[str, str], free: bool
 ) -> Iterator[Finding]:
     """Sort out one array with its indexes, which come first: so the array vouches for them."""
     head = group[0].head
     creations = {name: list(rows) for name, rows in groupby(group, key=lambda row: row.name)}
-    trees = {tree for name in creations for (tree,) in db.execute(database.HOLDERS, (name,))}
-    who = next(filter(None, map(living.who, trees)), "")
+    trees = (tree for name in creations for (tree,) in db.execute(database.HOLDERS, (name,)))
+    who = next(filter(None, (living.get(tree, _UNKNOWN) for tree in trees)), "")
     array = _look(head, creations.get(head, []), "", who)
     for name, rows in creations.items():
         found, doubt = array if name == head else _look(name, rows, array[1], who)
         state, reason = (ALIVE, who) if who else (LEAKED, "no process of its trees lives")
         if doubt and doubt != _GONE:
             state, reason = UNCLEAR, doubt
-        if free and state == LEAKED and doubt != _GONE:
+        elif free and not who and not doubt:
             try:
                 unlink_segment(name)
             except FileNotFoundError:
@@ -166,6 +121,12 @@ def _settle(
             yield Finding(record, state, reason, found, free and state == LEAKED)
 
 
+def _forget(db: sqlite3.Connection, name: str) -> None:
+    db.execute(database.FORGET, (name,))
+    db.execute(database.ERASE_HOLDERS, (name,))
+
+
+_UNKNOWN = "the registry does not know the processes of its tree"
 _GONE = "there is no such segment any more"
 _OTHER = "a segment that was created since has its name"
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from macfix.darwin.segments import database, tree
-from macfix.darwin.segments.database import Race, Record, records
+from macfix.darwin.segments.database import Race, Record, patiently, records
 from macfix.darwin.segments.kernel import Probe, probe, unlink_segment
 from macfix.darwin.segments.label import UNLABELLED
 from macfix.darwin.segments.names import kernel_name
@@ -32,27 +32,29 @@ def creation(name: str, key: str, size: int, mark: str) -> Iterator[list[Record]
     """
     has_label = size > UNLABELLED
     creator = (os.getpid(), tree.program(), time.time())
-    with tree.signed() as own:
-        if own is None:
-            yield []
-            return
-        db, own_tree = own
-        known = records(db, database.RECORDS_OF, name)
+    known: list[Record] = []
+
+    def intend(db: sqlite3.Connection, own_tree: str) -> None:
+        known.extend(records(db, database.RECORDS_OF, name))
         if _look(name) is None:  # else the kernel is going to refuse
             head = name if has_label else _head(db, key, name)
             _erase(db, name, "")
             record = Record(name, mark, key, size, head, *creator, not has_label)
             db.execute(database.INTEND, record)
             db.execute(database.HOLD, (own_tree, name))
-        db.execute("COMMIT")
+        patiently(db, "COMMIT")
+
+    with tree.signed(intend) as db:
         try:
             yield known
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
-                db.execute(database.WITHDRAW, (name, mark))
+                if db is not None:
+                    db.execute(database.WITHDRAW, (name, mark))
             raise
-        db.execute("BEGIN IMMEDIATE")
-        db.execute(database.COMPLETE, (name, mark))
+        if db is not None:
+            patiently(db, "BEGIN IMMEDIATE")
+            db.execute(database.COMPLETE, (name, mark))
 
 
 @contextlib.contextmanager
@@ -62,13 +64,14 @@ def attachment(name: str) -> Iterator[list[Record]]:
     So nobody can unlink it, or create it anew, between the one and the other. Yields what is on
     record of its creation.
     """
-    with tree.signed() as own:
-        if own is None:
-            yield []
-        else:
-            db, own_tree = own
-            db.execute(database.HOLD, (own_tree, name))
-            yield records(db, database.RECORDS_OF, name)
+    known: list[Record] = []
+
+    def hold(db: sqlite3.Connection, own_tree: str) -> None:
+        db.execute(database.HOLD, (own_tree, name))
+        known.extend(records(db, database.RECORDS_OF, name))
+
+    with tree.signed(hold):
+        yield known
 
 
 def unlink(name: str, key: str) -> None:
@@ -80,18 +83,18 @@ def unlink(name: str, key: str) -> None:
     """
     global _races
     gone: FileNotFoundError | None = None
-    with tree.signed() as own:
-        found = None if own is None else _look(name)
+    with tree.signed() as db:
+        found = None if db is None else _look(name)
         try:
             unlink_segment(name)
         except FileNotFoundError as error:
             gone = error
-        if own is not None and gone is None:
+        if db is not None and gone is None:
             label = None if found is None else found.label
-            _erase(own[0], name, "" if label is None else label.mark)
-        elif own is not None:
-            own[0].execute(database.ADD_RACE, Race(key, os.getpid(), time.time()))
-            own[0].execute(database.DROP_OLD_RACES)
+            _erase(db, name, "" if label is None else label.mark)
+        elif db is not None:
+            db.execute(database.ADD_RACE, Race(key, os.getpid(), time.time()))
+            db.execute(database.DROP_OLD_RACES)
     if gone is not None:
         _races += 1
         for observer in list(observers):

@@ -66,9 +66,13 @@ def join() -> Callable[[], None] | None:
     """
     before = os.environ.get(VARIABLE)
     is_first = False
-    with signed() as own:
-        if own is not None:
-            is_first = own[0].execute(database.BE_FIRST_TO_REAP, own[1:]).rowcount == 1
+
+    def ask(db: sqlite3.Connection, tree: str) -> None:
+        nonlocal is_first
+        is_first = db.execute(database.BE_FIRST_TO_REAP, (tree,)).rowcount == 1
+
+    with signed(ask):
+        pass
     if is_first and _own is not None and not place.is_off(REAP_VARIABLE):
         try:
             reaping.sort_out(_own.path, free=True)
@@ -94,29 +98,41 @@ def variables() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def signed() -> Iterator[tuple[sqlite3.Connection, str] | None]:
-    """A transaction of this process, and its tree; None where the registry cannot be used.
+def signed(
+    begin: Callable[[sqlite3.Connection, str], None] = lambda db, tree: None,
+) -> Iterator[sqlite3.Connection | None]:
+    """A transaction of this process, which *begin* begins; None where there can be none.
 
     That, and what fails of it inside, is said once and not raised.
+
+    Args:
+        begin: is called with the database and this process's tree.
     """
     try:
         with contextlib.ExitStack() as stack:
-            own = _enter(stack)
-            yield own
-        if own is not None and _own is not None:
+            db = _enter(stack, begin)
+            yield db
+        if db is not None and _own is not None:
             _own.is_founded = True
     except UnavailableError as error:
         report(error)
 
 
-def _enter(stack: contextlib.ExitStack) -> tuple[sqlite3.Connection, str] | None:
+def _enter(
+    stack: contextlib.ExitStack, begin: Callable[[sqlite3.Connection, str], None]
+) -> sqlite3.Connection | None:
     global _own
+
+    def sign_and_begin(db: sqlite3.Connection) -> None:
+        own.sign(db)
+        begin(db, own.tree)
+
     try:
         _own = own = _own or Member()
         _publish(own)  # even if what follows fails: its children are of one tree
-        db = stack.enter_context(transaction(own.path, own.sign))
+        db = stack.enter_context(transaction(own.path, sign_and_begin))
         _publish(own)
-        return db, own.tree
+        return db
     except (UnavailableError, OSError) as error:
         report(error)
         return None
