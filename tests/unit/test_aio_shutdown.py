@@ -78,7 +78,7 @@ def stand_in() -> ModuleType:
 
 
 @contextmanager
-def mended() -> Iterator[Any]:
+def patched() -> Iterator[Any]:
     module, changes = stand_in(), Changes()
     install(module, changes)
     try:
@@ -150,7 +150,7 @@ def leave(target: Any, block: Callable[[], Awaitable[None]]) -> Any:
     """Leave a channel to `target` by what `block` does; return what came out of it."""
 
     async def main() -> Any:
-        with mended() as module:
+        with patched() as module:
             try:
                 async with module.open_channel_from(target):
                     await target.ready.wait()
@@ -189,7 +189,7 @@ def test_a_cancellation_waits_for_the_clean_up() -> None:
     target = Target(slow)
 
     async def main() -> list[str]:
-        with mended() as module, trio.CancelScope() as scope:
+        with patched() as module, trio.CancelScope() as scope:
             async with module.open_channel_from(target):
                 await target.ready.wait()
                 scope.cancel()
@@ -204,7 +204,7 @@ def test_a_cancellation_that_is_due_does_not_replace_the_error() -> None:
     target = Target(slow)
 
     async def main() -> Any:
-        with mended() as module, trio.CancelScope() as scope:
+        with patched() as module, trio.CancelScope() as scope:
             try:
                 async with module.open_channel_from(target):
                     await target.ready.wait()
@@ -223,7 +223,7 @@ def test_who_refuses_gets_one_warning_and_then_upstreams_message(
     target = Refusal()
 
     async def main() -> Any:
-        with mended() as module:
+        with patched() as module:
             with pytest.raises(LeftError), pytest.warns(MacfixWarning) as warned:
                 async with module.open_channel_from(target):
                     await target.ready.wait()
@@ -251,7 +251,7 @@ def test_after_the_grace_period_upstreams_messages_are_delivered(
     target = Refusal()
 
     async def main() -> list[str]:
-        with mended() as module, pytest.warns(MacfixWarning):
+        with patched() as module, pytest.warns(MacfixWarning):
             async with module.open_channel_from(target) as chan:
                 await target.ready.wait()
             chan._aio_task._fut_waiter.set_exception(LeftError("once more"))
@@ -285,7 +285,7 @@ def test_a_task_that_is_done_is_not_waited_for() -> None:
         pass
 
     async def main() -> Any:
-        with mended() as module:
+        with patched() as module:
             async with module.open_channel_from(done) as chan:
                 while not chan._aio_task.done():
                     await trio.sleep(0)
@@ -297,7 +297,7 @@ def test_a_task_that_is_done_is_not_waited_for() -> None:
 def test_a_translator_that_does_not_end_with_its_task_is_upstreams_own() -> None:
     async def main() -> None:
         target = Target()
-        with mended() as module:
+        with patched() as module:
             chan = module._run_asyncio_task(target)
             async with module.translate_aio_errors(chan):
                 await target.ready.wait()
@@ -307,10 +307,10 @@ def test_a_translator_that_does_not_end_with_its_task_is_upstreams_own() -> None
     run_as_guest(main)
 
 
-def test_the_view_of_a_task_is_the_task_for_everybody() -> None:
+def test_the_view_of_a_task_is_the_task_to_its_users() -> None:
     async def main() -> None:
         target = Target()
-        with mended() as module:
+        with patched() as module:
             chan = module._run_asyncio_task(target)
             view = chan._aio_task
             assert isinstance(view, TaskView) and isinstance(view, asyncio.Task)

@@ -391,7 +391,7 @@ CASES = [
     ),
     Case(
         "runtime-dir",
-        "short and anybody's",
+        "short and unsafe",
         UNKNOWN,
         """
         def get_rt_dir(subdir=None, appname='tractor'):

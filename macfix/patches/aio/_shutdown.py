@@ -181,12 +181,12 @@ class TaskView(_TaskProxy):
         return f"<Task {state} name={self.get_name()!r} target={self._self_side.name()}>"
 
     @property
-    def _fut_waiter(self) -> Mouthpiece:
-        return Mouthpiece(self._self_side)
+    def _fut_waiter(self) -> FutureView:
+        return FutureView(self._self_side)
 
 
-class Mouthpiece:
-    """What upstream takes for the future that the task waits for, and raises its messages by."""
+class FutureView:
+    """The future that the task waits for as upstream sees it: it raises its messages through it."""
 
     def __init__(self, side: AsyncioSide) -> None:
         self._side = side
