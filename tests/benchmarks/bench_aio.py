@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench_aio [ROUNDS]
 
-with a tractor on PYTHONPATH. With and without the cures take turns in one process, so that both see
+with a tractor on PYTHONPATH. With and without the patches take turns in one process, so that both see
 the same machine. Times are microseconds of this process for one channel, opened and left: the best
 round of each, since what disturbs a round only ever makes it longer.
 """
@@ -17,9 +17,8 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any
 
-from macfix.engine import Changes
-from macfix.patches.aio_abandoned_task import PATCH as ABANDONED_TASK
-from macfix.patches.aio_piker_targets import PATCH as PIKER_TARGETS
+from macfix import Changes
+from macfix.patches.aio import abandoned_task, piker_targets
 
 CHANNELS = 200
 """How many channels are opened and left in one round."""
@@ -114,22 +113,21 @@ async def measure(rounds: int) -> None:
     async with tractor.open_root_actor(registry_addrs=[address], loglevel="critical"):
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
         for name, case in CASES.items():
-            without, mended = [], []
+            without, patched = [], []
             for _ in range(rounds):
                 without.append(await one_round(case, to_asyncio))
                 changes = Changes()
-                for patch in (ABANDONED_TASK, PIKER_TARGETS):
-                    assert patch.install is not None
-                    patch.install(to_asyncio, changes)
-                mended.append(await one_round(case, to_asyncio))
+                abandoned_task.install(to_asyncio, changes)
+                piker_targets.install(to_asyncio, changes)
+                patched.append(await one_round(case, to_asyncio))
                 assert changes.revert() == []
-            report(name, min(without), min(mended))
+            report(name, min(without), min(patched))
 
 
-def report(name: str, without: float, mended: float) -> None:
+def report(name: str, without: float, patched: float) -> None:
     """Print one row."""
-    more = (mended / without - 1) * 100
-    print(f"{name:36} {without:9.1f} {mended:9.1f} {more:+7.1f} %", flush=True)
+    more = (patched / without - 1) * 100
+    print(f"{name:36} {without:9.1f} {patched:9.1f} {more:+7.1f} %", flush=True)
 
 
 def main() -> None:
