@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.bench_aio [ROUNDS]
 
-with a tractor on PYTHONPATH. With and without the patches take turns in one process, so that both see
-the same machine. Times are microseconds of this process for one channel, opened and left: the best
-round of each, since what disturbs a round only ever makes it longer.
+with a tractor on PYTHONPATH. Channels with and without the patches take turns in one process, so
+that both see the same machine. Times are microseconds of this process for one channel, opened and
+left: the best round of each, since what disturbs a round only ever makes it longer.
 """
 
 from __future__ import annotations
