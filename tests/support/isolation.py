@@ -19,17 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-LOOPBACK_UP = """
-import fcntl, socket, struct
-SIOCSIFFLAGS, IFF_UP = 0x8914, 1
-with socket.socket() as anything:
-    fcntl.ioctl(anything, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP))
-"""
-
-BIND_THEN_RUN = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
-BIND_AND_BRING_UP_THEN_RUN = (
-    'mount --bind "$1" "$2" && "$3" -ISc "$4" && shift 4 && exec "$@"'  # a new lo is down
-)
+OWN_VIEW = Path(__file__).with_name("own_view.py")
 
 
 def meeting_place() -> Path:
@@ -73,8 +63,6 @@ def possible() -> bool:
 def _words(private: Path, network: bool) -> list[str]:
     # A user namespace is what allows the rest to those who are not root; it keeps their ids.
     user = [] if os.geteuid() == 0 else ["--user", "--map-current-user", "--keep-caps"]
-    places = [str(private), str(meeting_place())]
-    if not network:
-        return ["unshare", *user, "--mount", "--", "sh", "-c", BIND_THEN_RUN, "sh", *places]
-    script = [BIND_AND_BRING_UP_THEN_RUN, "sh", *places, sys.executable, LOOPBACK_UP]
-    return ["unshare", *user, "--mount", "--net", "--", "sh", "-c", *script]
+    kinds = ["--mount", "--net"] if network else ["--mount"]
+    program = [sys.executable, "-IS", str(OWN_VIEW), str(private), str(meeting_place())]
+    return ["unshare", *user, *kinds, "--", *program, "own" if network else "shared"]
