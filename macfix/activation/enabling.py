@@ -39,9 +39,10 @@ class CannotEnableError(Exception):
 
 
 def content(folder: str) -> bytes:
-    """The ``.pth`` file in *folder*: one line that ``site`` executes."""
+    """The ``.pth`` file in *folder*: one line that ``site`` executes, however that is spelt."""
+    folder, root = os.path.realpath(folder), os.path.realpath(ROOT)
     file = os.path.join(folder, AUTOLOAD)
-    start = f"__import__('_macfix_autoload').start({ROOT!a}, {folder!a})"
+    start = f"__import__('_macfix_autoload').start({root!a}, {folder!a})"
     line = f"import os; os.access({file!a}, {os.R_OK}) and {start}"  # every start compiles it
     return _MARK + f"\n{line}\n".encode()
 
@@ -152,7 +153,7 @@ def is_hidden(file: str) -> bool:
 
 
 def _problems_of(file: str) -> list[str]:
-    place = os.path.dirname(file)
+    place = os.path.realpath(os.path.dirname(file))
     found = []
     if is_hidden(file):
         found.append(f"{file} is hidden (UF_HIDDEN), so site skips it: `macfix enable` shows it")

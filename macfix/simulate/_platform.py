@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 GUESTS = frozenset(
-    {"tractor", "piker", "macfix", "multiprocessing", "platformdirs", "appdirs", "click"}
+    {"tractor", "piker", "macfix", "_macfix_autoload"}
+    | {"multiprocessing", "platformdirs", "appdirs", "click"}
 )
 """Top-level modules that are guests wherever they lie."""
 

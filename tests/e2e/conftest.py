@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -31,27 +30,18 @@ def installed(wheel: Path, run_folder: Path) -> Environment:
     return Environment(made_once(run_folder / "installed", make))
 
 
-@pytest.fixture(scope="module")
-def enabled(
-    installed: Environment, run_folder: Path, request: pytest.FixtureRequest
-) -> Environment:
-    """An environment with macfix's wheel in which `macfix enable` was run; one for each module."""
+@pytest.fixture(scope="session")
+def enabled(installed: Environment, run_folder: Path) -> Environment:
+    """An environment with macfix's wheel in which `macfix enable` was run; nobody changes it."""
 
     def make(folder: Path) -> None:
-        environment = _like(installed, folder)
+        environment = environments.like(installed, folder)
         assert "is now enabled" in environment.run("-m", "macfix", "enable")
 
-    return Environment(made_once(run_folder / f"enabled-{request.module.__name__}", make))
+    return Environment(made_once(run_folder / "enabled", make))
 
 
 @pytest.fixture
 def environment(installed: Environment, tmp_path: Path) -> Environment:
     """An environment with macfix's wheel, not enabled."""
-    return _like(installed, tmp_path / "env")
-
-
-def _like(installed: Environment, folder: Path) -> Environment:
-    made = Environment.make(folder)
-    for path in installed.packages.glob("macfix*"):
-        shutil.copytree(path, made.packages / path.name)
-    return made
+    return environments.like(installed, tmp_path / "env")

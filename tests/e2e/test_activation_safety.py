@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -276,9 +275,7 @@ def checked(installed: Environment, run_folder: Path) -> Environment:
     """An environment with checkers of types, and two targets: one rewritten, one installed into."""
 
     def make(folder: Path) -> None:
-        made = Environment.make(folder)
-        for path in installed.packages.glob("macfix*"):
-            shutil.copytree(path, made.packages / path.name)
+        made = environments.like(installed, folder)
         made.run("-m", "macfix", "enable")
         environments.lay_out(made.packages, "beartype", "typeguard", "typing_extensions")
         for name in ("rewrite", "install"):

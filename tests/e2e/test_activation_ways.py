@@ -17,7 +17,7 @@ from tests.support.environments import LOOK, ON, Environment
 from tests.support.sandbox import Sandbox
 from tests.support.surroundings import REPOSITORY
 
-MENDED, ALONE = "42 1", "1 0"
+PATCHED, ALONE = "42 1", "1 0"
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the simulation needs Linux")
 off_darwin = pytest.mark.skipif(sys.platform == "darwin", reason="there, it is always active")
@@ -33,10 +33,10 @@ def test_enable_is_idempotent_and_disable_takes_it_back(environment: Environment
     written = environment.pth.stat().st_mtime_ns
     assert "was already enabled" in environment.run("-m", "macfix", "enable")
     assert environment.pth.stat().st_mtime_ns == written
-    assert environment.run("-c", LOOK, **ON) == MENDED
-    assert environment.run("-O", "-c", LOOK, **ON) == MENDED
+    assert environment.run("-c", LOOK, **ON) == PATCHED
+    assert environment.run("-O", "-c", LOOK, **ON) == PATCHED
     said = environment.run("-m", "macfix", "disable")
-    assert f"removed {environment.pth}" in said and f"removed {environment.code}" in said
+    assert f"removed {environment.pth}" in said and f"removed {environment.autoload}" in said
     assert "was not enabled" in environment.run("-m", "macfix", "disable")
     assert environment.run("-c", LOOK, **ON) == ALONE
     left = [path for path in sorted(environment.packages.rglob("*")) if path not in before]
@@ -54,16 +54,16 @@ def test_check_says_whether_a_new_interpreter_comes_up_with_it(environment: Envi
     environment.run("-m", "macfix", "enable")
     assert check()[0] == 0
     text = environment.pth.read_text()
-    environment.pth.write_text(text.replace("_early.py", "_late.py"))
+    environment.pth.write_text(text.replace(str(environment.packages), "/another", 1))
     code, said = check()
     assert code == 1 and "another macfix" in said
     environment.run("-m", "macfix", "enable")
     assert environment.pth.read_text() == text
     assert check()[0] == 0
-    environment.code.write_bytes(environment.code.read_bytes().replace(b"tractor", b"tracked"))
-    assert check()[0] == 1
-    environment.run("-m", "macfix", "enable")
-    assert check()[0] == 0
+    others = "[f for f in sys.meta_path if not hasattr(f, 'is_macfix')]"
+    (environment.packages / "zzz.pth").write_text(f"import sys; sys.meta_path[:] = {others}\n")
+    code, said = check()
+    assert code == 1 and "and yet macfix does not come up: " in said
 
 
 def test_what_is_left_after_an_uninstall_does_nothing(environment: Environment) -> None:
@@ -106,9 +106,9 @@ def test_a_folder_that_cannot_be_written_to_is_refused_with_a_reason(
 ) -> None:
     """As above, also for root: the disk refuses."""
     full = (
-        "import os, sys, macfix.activation.pth as p; from macfix.cli import main\n"
+        "import sys, tempfile; from macfix.cli import main\n"
         "def full(*a, **k): raise OSError(28, 'No space left on device')\n"
-        "p.tempfile.mkstemp = full; sys.exit(main(['enable']))"
+        "tempfile.mkstemp = full; sys.exit(main(['enable']))"
     )
     said = refused(environment, "-c", full)
     assert "cannot write" in said and "No space left on device" in said
@@ -126,7 +126,7 @@ def test_an_externally_managed_python_is_refused(environment: Environment, tmp_p
     assert "externally managed" in refused(environment, "-c", pretend)
 
 
-@pytest.mark.parametrize("part", ["activation", "activation/handover.py", "engine", "patches"])
+@pytest.mark.parametrize("part", ["activation", "activation/activate.py", "engine", "patches"])
 def test_a_macfix_that_others_can_change_is_refused(environment: Environment, part: str) -> None:
     (environment.packages / "macfix" / part).chmod(0o777)
     assert "other users can change" in refused(environment)
@@ -136,7 +136,7 @@ def test_a_macfix_that_others_can_change_is_refused(environment: Environment, pa
 def test_an_environment_that_others_can_change_is_refused(environment: Environment) -> None:
     environment.packages.chmod(0o777)
     assert "other users can change" in refused(environment)
-    assert not environment.pth.exists() and not environment.code.exists()
+    assert not environment.pth.exists() and not environment.autoload.exists()
 
 
 def _let_others_write(file: Path) -> None:
@@ -153,7 +153,7 @@ def _put_a_link(file: Path) -> None:
     file.symlink_to(elsewhere)
 
 
-@pytest.mark.parametrize("name", ["macfix.pth", "macfix_early.pyc", "macfix.bundle"])
+@pytest.mark.parametrize("name", ["macfix.pth", "_macfix_autoload.py"])
 @pytest.mark.parametrize("spoil", [_let_others_write, _give_away, _put_a_link])
 def test_enable_makes_its_files_nobody_elses(
     environment: Environment, name: str, spoil: Callable[[Path], None]
@@ -167,39 +167,152 @@ def test_enable_makes_its_files_nobody_elses(
     state = file.lstat()
     assert (stat.S_IFMT(state.st_mode), stat.S_IMODE(state.st_mode)) == (stat.S_IFREG, 0o644)
     assert state.st_uid == os.geteuid()
-    assert environment.run("-c", LOOK, **ON) == MENDED
+    assert environment.run("-c", LOOK, **ON) == PATCHED
 
 
 @pytest.mark.parametrize("left", [0, 3, 100], ids=lambda n: f"{n} bytes")
-def test_code_that_was_cut_off_stops_nothing_and_is_mended_or_removed(
+def test_a_file_that_was_cut_off_stops_nothing_and_is_put_right_or_removed(
     environment: Environment, left: int
 ) -> None:
-    def cut_off() -> None:
-        environment.run("-m", "macfix", "enable")
-        environment.code.write_bytes(environment.code.read_bytes()[:left])
+    def run(*words: str) -> str:
+        done = environments.run(environment.python, *words, cwd=environment.folder, **ON)
+        assert done.returncode == 0
+        assert "macfix.pth" in done.stderr  # the interpreter says which file it could not use
+        return done.stdout.strip()
 
-    cut_off()
-    done = environments.run(environment.python, "-c", LOOK, cwd=environment.folder, **ON)
-    assert (done.returncode, done.stdout.strip()) == (0, ALONE)
-    assert "macfix.pth" in done.stderr  # the interpreter says which file it could not use
-    cut_off()
     environment.run("-m", "macfix", "enable")
-    assert environment.run("-c", LOOK, **ON) == MENDED
-    cut_off()
-    environment.run("-m", "macfix", "disable")
-    assert not environment.pth.exists() and not environment.code.exists()
+    whole = environment.autoload.read_bytes()
+    environment.autoload.write_bytes(whole[:left])
+    assert run("-c", LOOK) == ALONE
+    assert "is now enabled" in run("-m", "macfix", "enable")
+    assert environment.run("-c", LOOK, **ON) == PATCHED
+    environment.autoload.write_bytes(whole[:left])
+    assert "removed" in run("-m", "macfix", "disable")
+    assert not environment.pth.exists() and not environment.autoload.exists()
 
 
 def test_somebody_elses_file_of_that_name_is_left_alone(environment: Environment) -> None:
     environment.pth.write_text("# mine\n")
     assert "was not written by macfix" in refused(environment)
     assert environment.run("-m", "macfix", "disable")
-    assert environment.pth.read_text() == "# mine\n" and not environment.code.exists()
+    assert environment.pth.read_text() == "# mine\n" and not environment.autoload.exists()
     environment.pth.unlink()
-    environment.code.write_text("this is mine, too\n")
+    environment.autoload.write_text("this is mine, too\n")
     assert "was not written by macfix" in refused(environment)
     assert environment.run("-m", "macfix", "disable")
-    assert environment.code.read_text() == "this is mine, too\n" and not environment.pth.exists()
+    assert (
+        environment.autoload.read_text() == "this is mine, too\n" and not environment.pth.exists()
+    )
+
+
+# -- environments that move, or are shared ---------------------------------------------------------
+
+
+def test_an_environment_that_was_moved_is_inert_and_silent(
+    environment: Environment, tmp_path: Path
+) -> None:
+    environment.run("-m", "macfix", "enable")
+    moved = Environment(environment.folder.rename(tmp_path / "moved"))
+    assert moved.run("-c", LOOK, **ON) == ALONE
+    done = environments.run(moved.python, "-m", "macfix", "enable", "--check", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "starts another macfix" in done.stdout or "moved or copied" in done.stdout
+    moved.run("-m", "macfix", "enable")
+    assert moved.run("-c", LOOK, **ON) == PATCHED
+
+
+def test_a_copy_of_an_environment_is_inert_and_silent(
+    environment: Environment, tmp_path: Path
+) -> None:
+    """Its macfix would be that of the other environment, as long as that is there."""
+    environment.run("-m", "macfix", "enable")
+    copy = Environment(tmp_path / "copy")
+    shutil.copytree(environment.folder, copy.folder, symlinks=True)
+    look = LOOK + "; print([m for m in sys.modules if m.startswith('macfix')])"
+    assert copy.run("-c", look, **ON).splitlines() == [ALONE, "[]"]
+    done = environments.run(copy.python, "-m", "macfix", "enable", "--check", cwd=tmp_path)
+    assert (done.returncode, "moved or copied" in done.stdout) == (1, True)
+    assert environment.run("-c", LOOK, **ON) == PATCHED
+
+
+def test_another_spelling_of_its_path_is_the_same_environment(
+    environment: Environment, tmp_path: Path
+) -> None:
+    """As macOS's /tmp and /private/tmp."""
+    environment.run("-m", "macfix", "enable")
+    (tmp_path / "link").symlink_to(environment.folder)
+    linked = Environment(tmp_path / "link")
+    assert linked.run("-c", LOOK, **ON) == PATCHED
+    assert "macfix is enabled in" in linked.run("-m", "macfix", "enable", "--check")
+    assert "was already enabled" in environment.run("-m", "macfix", "enable")
+    assert "removed" in linked.run("-m", "macfix", "disable")
+    assert not environment.pth.exists()
+
+
+def test_below_a_sticky_folder_that_a_link_leads_to(installed: Environment, tmp_path: Path) -> None:
+    """As macOS's /tmp, which is a link to /private/tmp."""
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private").chmod(0o1777)
+    (tmp_path / "tmp").symlink_to(tmp_path / "private")
+    environment = environments.like(installed, tmp_path / "tmp" / "env")
+    assert "is now enabled" in environment.run("-m", "macfix", "enable")
+    assert environment.run("-c", LOOK, **ON) == PATCHED
+
+
+def test_a_macfix_in_a_path_with_a_colon_runs_no_program_and_says_why(
+    installed: Environment, tmp_path: Path
+) -> None:
+    environment = environments.like(installed, tmp_path / "odd")
+    target = tmp_path / "a:b"
+    target.mkdir()
+    (environment.packages / "macfix").rename(target / "macfix")
+    (environment.packages / "there.pth").write_text(f"{target}\n")
+    said = refused_program(environment, "-m", "macfix", "-c", LOOK)
+    assert f"macfix lies in {target}, and a path with ':' in it cannot go on PYTHONPATH" in said
+    environment.run("-m", "macfix", "enable")
+    assert environment.run("-c", LOOK, **ON) == PATCHED
+
+
+def refused_program(environment: Environment, *words: str) -> str:
+    done = environments.run(environment.python, *words, cwd=environment.folder, **ON)
+    assert (done.returncode, done.stdout) == (2, "")
+    return done.stderr
+
+
+@pytest.mark.parametrize("option", ["-E", "-I"])
+def test_options_that_ignore_variables_need_the_pth(
+    enabled: Environment, environment: Environment, option: str
+) -> None:
+    assert "`macfix enable`" in refused_program(environment, option, "-m", "macfix", "-c", LOOK)
+    assert enabled.run(option, "-m", "macfix", "-c", LOOK, **ON) == PATCHED
+
+
+# -- neighbours ------------------------------------------------------------------------------------
+
+NEIGHBOUR = """\
+import os, sys
+print("neighbour")
+here = os.path.dirname(__file__)
+sys.path[:] = [place for place in sys.path if place != here]
+own = sys.modules.pop("sitecustomize")
+try:
+    import sitecustomize
+except ImportError:
+    sys.modules["sitecustomize"] = own
+"""
+"""How ddtrace's hands on to the next one."""
+
+
+@pytest.mark.parametrize("first", ["neighbour", "macfix"])
+def test_a_sitecustomize_of_others_in_either_order(
+    environment: Environment, tmp_path: Path, first: str
+) -> None:
+    (tmp_path / "neighbour").mkdir()
+    (tmp_path / "neighbour" / "sitecustomize.py").write_text(NEIGHBOUR)
+    places = [str(tmp_path / "neighbour"), str(environment.packages / SITE)]
+    path = os.pathsep.join(places if first == "neighbour" else places[::-1])
+    shown = environment.run("-c", LOOK, PYTHONPATH=path, **ON)
+    assert shown.splitlines() == ["neighbour", PATCHED]
 
 
 # -- options of the interpreter --------------------------------------------------------------------
@@ -211,11 +324,11 @@ def test_somebody_elses_file_of_that_name_is_left_alone(environment: Environment
 def test_it_comes_up_under_every_option(enabled: Environment, options: list[str]) -> None:
     if options == ["-P"] and sys.version_info < (3, 11):
         pytest.skip("there is no -P before Python 3.11")
-    assert enabled.run(*options, "-c", LOOK, **ON) == MENDED
+    assert enabled.run(*options, "-c", LOOK, **ON) == PATCHED
 
 
 def test_it_comes_up_with_a_safe_path(enabled: Environment) -> None:
-    assert enabled.run("-c", LOOK, PYTHONSAFEPATH="1", **ON) == MENDED
+    assert enabled.run("-c", LOOK, PYTHONSAFEPATH="1", **ON) == PATCHED
 
 
 def test_without_site_nothing_comes_up_and_nothing_breaks(enabled: Environment) -> None:
@@ -225,14 +338,14 @@ def test_without_site_nothing_comes_up_and_nothing_breaks(enabled: Environment) 
         f"import sys; sys.path.append({str(enabled.packages)!r}); import macfix; "
         f"macfix.activate(); {LOOK}"
     )
-    assert enabled.run("-S", "-c", by_hand, **ON) == MENDED
+    assert enabled.run("-S", "-c", by_hand, **ON) == PATCHED
 
 
 @off_darwin
 def test_off_darwin_it_stays_out(enabled: Environment) -> None:
     assert enabled.run("-c", LOOK) == ALONE
     loaded = "import sys; print([m for m in sys.modules if 'macfix' in m])"
-    assert enabled.run("-c", loaded) == "[]"
+    assert enabled.run("-c", loaded) == "['_macfix_autoload']"
 
 
 def test_off_means_off(enabled: Environment) -> None:
@@ -265,7 +378,7 @@ def test_any_combination_activates_once(
     path = {"PYTHONPATH": str(enabled.packages / SITE)} if by_path else {}
     call = "import macfix; macfix.activate(); macfix.activate(); " if by_call else ""
     words = ["-m", "macfix"] if by_runner else []
-    assert enabled.run(*words, "-c", call + LOOK, **path, **ON) == MENDED
+    assert enabled.run(*words, "-c", call + LOOK, **path, **ON) == PATCHED
 
 
 ASKING = """
@@ -282,20 +395,20 @@ sys.meta_path.insert(PLACE, Asking())
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["before macfix", "behind macfix"])
-def test_a_hook_that_asks_the_whole_import_system_is_mended_once(
+def test_a_hook_that_asks_the_whole_import_system_is_patched_once(
     enabled: Environment, place: int
 ) -> None:
     code = ASKING.replace("PLACE", str(place)) + LOOK
-    assert enabled.run("-c", code, **ON) == MENDED
+    assert enabled.run("-c", code, **ON) == PATCHED
 
 
-def test_to_ask_where_an_upstream_lies_mends_it_later(enabled: Environment) -> None:
+def test_to_ask_where_an_upstream_lies_patches_it_later(enabled: Environment) -> None:
     ask = (
         "import importlib.util as util; spec = util.find_spec('tractor'); "
         "module = util.module_from_spec(spec); spec.loader.exec_module(module); "
         "import pkgutil; assert pkgutil.resolve_name('tractor').__spec__ is not spec; "
     )
-    assert enabled.run("-c", ask + LOOK, **ON) == MENDED
+    assert enabled.run("-c", ask + LOOK, **ON) == PATCHED
 
 
 @pytest.mark.parametrize("start", ["", "import macfix; macfix.activate(); "])
@@ -304,25 +417,25 @@ def test_a_target_in_a_package_that_was_made_by_hand(enabled: Environment, start
         "import sys; made = sys.modules['tractor'] = type(sys)('tractor'); "
         f"made.__path__ = [{str(enabled.packages / 'tractor')!r}]; "
     )
-    assert enabled.run("-c", start + by_hand + LOOK, **ON) == MENDED
+    assert enabled.run("-c", start + by_hand + LOOK, **ON) == PATCHED
 
 
 RELOAD = "import importlib, tractor; importlib.reload(tractor); " + LOOK
 
 
 def test_a_reload_of_an_upstream_and_of_a_target(enabled: Environment) -> None:
-    assert enabled.run("-c", RELOAD, **ON) == MENDED
+    assert enabled.run("-c", RELOAD, **ON) == PATCHED
     again = "; importlib.reload(tractor.thing); print(tractor.thing.answer)"
-    assert enabled.run("-c", RELOAD + again, **ON).splitlines() == [MENDED, "42"]
+    assert enabled.run("-c", RELOAD + again, **ON).splitlines() == [PATCHED, "42"]
     before = "import tractor, sys; sys.meta_path[0].find_spec; " + RELOAD
-    assert enabled.run("-c", before, **ON) == MENDED
+    assert enabled.run("-c", before, **ON) == PATCHED
 
 
 def test_status_counts_as_the_first_look(enabled: Environment) -> None:
     look = "import macfix; print(macfix.status().active, macfix.status().reason); " + LOOK
     assert enabled.run("-c", look, **ON).splitlines() == [
         f"True on {sys.platform}",
-        MENDED,
+        PATCHED,
     ]
 
 
@@ -346,7 +459,7 @@ class Other:
 sys.meta_path.insert(0, Other())
 import site; site.main()
 """
-    assert enabled.run("-c", again + LOOK, **ON) == MENDED
+    assert enabled.run("-c", again + LOOK, **ON) == PATCHED
     undo = "import macfix; macfix.deactivate()\n"
     assert enabled.run("-c", again + undo + LOOK, **ON) == ALONE
 
@@ -388,17 +501,17 @@ CHILDREN = """
 """
 
 
-BARE = "{'MACFIX_FORCE': 'answer', 'HOME': os.environ['HOME']}"
+BARE = "{'MACFIX_FORCE': 'own-thing', 'HOME': os.environ['HOME']}"
 
 
 @pytest.mark.parametrize("env", ["None", BARE], ids=["inherited", "bare"])
-def test_children_of_every_kind_come_up_mended(
+def test_children_of_every_kind_come_up_patched(
     enabled: Environment, tmp_path: Path, env: str
 ) -> None:
     file = environments.program(tmp_path, CHILDREN.replace("env=ENV", f"env={env}"))
     lines = enabled.run(file, cwd=tmp_path, **ON).splitlines()
     assert len(lines) >= 6
-    assert [line for line in lines if not line.endswith(MENDED)] == []
+    assert [line for line in lines if not line.endswith(PATCHED)] == []
 
 
 # -- layouts ---------------------------------------------------------------------------------------
@@ -408,8 +521,8 @@ def test_an_editable_install(tmp_path: Path) -> None:
     environment = Environment.make(tmp_path / "env")
     (environment.packages / "_editable_macfix.pth").write_text(f"{REPOSITORY}\n")
     environment.run("-m", "macfix", "enable")
-    assert str(REPOSITORY).encode() in environment.code.read_bytes()
-    assert environment.run("-I", "-c", LOOK, **ON) == MENDED
+    assert str(REPOSITORY) in environment.pth.read_text()
+    assert environment.run("-I", "-c", LOOK, **ON) == PATCHED
 
 
 def test_a_target_folder(wheel: Path, tmp_path: Path) -> None:
@@ -420,10 +533,10 @@ def test_a_target_folder(wheel: Path, tmp_path: Path) -> None:
     shutil.rmtree(environment.packages / "wrapt")
     shutil.rmtree(environment.packages / "pluggy")
     path = {"PYTHONPATH": str(target)}
-    assert environment.run("-m", "macfix", "-c", LOOK, **path, **ON) == MENDED
+    assert environment.run("-m", "macfix", "-c", LOOK, **path, **ON) == PATCHED
     environment.run("-m", "macfix", "enable", **path)
-    assert environment.run("-c", LOOK, **ON) == MENDED  # dependencies come from beside macfix
-    assert environment.run("-I", "-c", LOOK, **ON) == MENDED
+    assert environment.run("-c", LOOK, **ON) == PATCHED  # dependencies come from beside macfix
+    assert environment.run("-I", "-c", LOOK, **ON) == PATCHED
 
 
 def test_a_user_site(tmp_path: Path) -> None:
@@ -443,7 +556,7 @@ def test_a_user_site(tmp_path: Path) -> None:
     if "externally managed" in done.stderr:
         pytest.skip(f"{python} is managed by somebody else")
     assert (packages / "macfix.pth").exists(), done.stdout + done.stderr
-    assert look("-c", LOOK, **ON) == MENDED
+    assert look("-c", LOOK, **ON) == PATCHED
     assert look("-m", "macfix", "disable")
     assert not (packages / "macfix.pth").exists()
 
@@ -459,9 +572,9 @@ def test_a_zipapp_runs_programs_and_cannot_be_enabled(tmp_path: Path) -> None:
     environment = Environment.make(tmp_path / "env")
     for name in ("wrapt", "pluggy"):
         shutil.rmtree(environment.packages / name)
-    assert environment.run(app, "-c", LOOK, **ON) == MENDED
+    assert environment.run(app, "-c", LOOK, **ON) == PATCHED
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {LOOK!r}], check=True)"
-    assert environment.run(app, "-c", child, **ON) == MENDED
+    assert environment.run(app, "-c", child, **ON) == PATCHED
     assert "install it into the environment" in refused(environment, app, "enable")
 
 
@@ -479,7 +592,7 @@ def test_an_environment_of_links_as_uv_makes_it(wheel: Path, tmp_path: Path) -> 
     (environment.packages / "_virtualenv.pth").write_text("import _virtualenv\n")
     (environment.packages / "_virtualenv.py").touch()
     environment.run("-m", "macfix", "enable")
-    assert environment.run("-c", LOOK, **ON) == MENDED
+    assert environment.run("-c", LOOK, **ON) == PATCHED
 
 
 def test_a_command_of_an_environment_of_its_own_as_pipx_makes_it(
@@ -491,7 +604,7 @@ def test_a_command_of_an_environment_of_its_own_as_pipx_makes_it(
     script.chmod(0o755)
     (tmp_path / "application").symlink_to(script)
     done = environments.run(tmp_path / "application", cwd=tmp_path, **ON)
-    assert (done.stdout.strip(), done.stderr) == (MENDED, "")
+    assert (done.stdout.strip(), done.stderr) == (PATCHED, "")
 
 
 @on_linux
@@ -512,7 +625,7 @@ def test_a_host_can_find_it_by_its_entry_point(enabled: Environment) -> None:
         "from importlib.metadata import entry_points\n"
         "for point in entry_points(group='macfix.activation'): point.load()()\n"
     )
-    assert enabled.run("-S", "-c", _with_path(enabled, host + LOOK), **ON) == MENDED
+    assert enabled.run("-S", "-c", _with_path(enabled, host + LOOK), **ON) == PATCHED
 
 
 def _with_path(environment: Environment, code: str) -> str:

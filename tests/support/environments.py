@@ -106,6 +106,14 @@ class Environment:
         return done.stdout.strip()
 
 
+def like(installed: Environment, folder: Path) -> Environment:
+    """Make an environment with the macfix that *installed* has."""
+    made = Environment.make(folder)
+    for path in installed.packages.glob("macfix*"):
+        shutil.copytree(path, made.packages / path.name)
+    return made
+
+
 def run(
     python: Path | str, *words: str | Path, cwd: Path, **env: str
 ) -> subprocess.CompletedProcess[str]:
