@@ -123,6 +123,13 @@ def test_the_trees_registry_is_used_whatever_home_has_become(
     assert rows("segment") == [] and os.listdir(tmp_path) == []
 
 
+def test_a_variable_that_is_no_text_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(tree.VARIABLE, f"\udcff:{place.location()}")
+    tree.join()
+    assert os.environ[tree.VARIABLE].partition(":")[0].isalnum()
+    assert len(rows("tree")) == 1
+
+
 @pytest.mark.parametrize("path", ["/tmp/x.1.sqlite3", "relative", "", "/tmp/{boot}.1.sqlite3"])
 def test_a_variable_that_names_no_registry_of_this_boot_is_ignored(
     path: str, monkeypatch: pytest.MonkeyPatch

@@ -93,7 +93,7 @@ ERASE = "DELETE FROM segment WHERE name = ? AND (made OR mark = ?)"
 ERASE_HOLDERS = "DELETE FROM holder WHERE name = ? AND name NOT IN (SELECT name FROM segment)"
 FORGET = "DELETE FROM segment WHERE name = ?"
 
-HOLD = "INSERT OR IGNORE INTO holder SELECT DISTINCT name, ? FROM segment WHERE name = ?"
+HOLD = "INSERT OR IGNORE INTO holder SELECT name, ? FROM segment WHERE name = ? LIMIT 1"
 HOLDERS = "SELECT tree FROM holder WHERE name = ?"
 
 RACES = "SELECT key, pid, at FROM race ORDER BY number"
@@ -103,10 +103,9 @@ DROP_OLD_RACES = "DELETE FROM race WHERE number <= (SELECT max(number) FROM race
 _RECORDS = (  # the file may hold anything, a record does not
     "SELECT name, ifnull(CAST(mark AS TEXT), ''), ifnull(CAST(key AS TEXT), ''),"
     " ifnull(CAST(size AS INT), 0), head, ifnull(CAST(pid AS INT), 0),"
-    " ifnull(CAST(program AS TEXT), ''), ifnull(CAST(created AS REAL), 0), made FROM segment"
+    " ifnull(CAST(program AS TEXT), ''), ifnull(CAST(created AS REAL), 0), ifnull(CAST(made AS INT), 0) FROM segment"
 )
-# the first one counts, others may be on their way
-RECORDS_OF = f"{_RECORDS} WHERE name = ? ORDER BY made DESC, created DESC"
+RECORDS_OF = f"{_RECORDS} WHERE name = ?"
 # each array behind its indexes
 ALL_RECORDS = f"{_RECORDS} ORDER BY head, name = head, name, made DESC, created DESC"
 # by key or name, with the indexes
@@ -117,6 +116,12 @@ RECORDS_CALLED = f"{_RECORDS} WHERE head IN {_CALLED} OR name IN {_CALLED}"
 def records(db: sqlite3.Connection, statement: str, *values: object) -> list[Record]:
     """Return what one of the statements that select records selects."""
     return [Record(*row) for row in db.execute(statement, values)]
+
+
+def records_of(db: sqlite3.Connection, name: str) -> list[Record]:
+    """Return the creations of *name*: the first one counts, others may be on their way."""
+    found = records(db, RECORDS_OF, name)
+    return sorted(found, key=lambda record: (record.made, record.created), reverse=True)
 
 
 # -- the file --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from macfix.darwin.segments import database, tree
-from macfix.darwin.segments.database import Race, Record, patiently, records
+from macfix.darwin.segments.database import Race, Record, patiently, records_of
 from macfix.darwin.segments.kernel import Probe, probe, unlink_segment
 from macfix.darwin.segments.label import UNLABELLED
 from macfix.darwin.segments.names import kernel_name
@@ -35,7 +35,7 @@ def creation(name: str, key: str, size: int, mark: str) -> Iterator[list[Record]
     known: list[Record] = []
 
     def intend(db: sqlite3.Connection, own_tree: str) -> None:
-        known.extend(records(db, database.RECORDS_OF, name))
+        known.extend(records_of(db, name))
         if _look(name) is None:  # else the kernel is going to refuse
             head = name if has_label else _head(db, key, name)
             _erase(db, name, "")
@@ -68,7 +68,7 @@ def attachment(name: str) -> Iterator[list[Record]]:
 
     def hold(db: sqlite3.Connection, own_tree: str) -> None:
         db.execute(database.HOLD, (own_tree, name))
-        known.extend(records(db, database.RECORDS_OF, name))
+        known.extend(records_of(db, name))
 
     with tree.signed(hold):
         yield known
@@ -116,7 +116,7 @@ def _head(db: sqlite3.Connection, key: str, name: str) -> str:
     """Return the name of the array whose index this is: its key is `<key of the array>_<word>`."""
     array = key.rpartition("_")[0]
     head = kernel_name(array) if array else name
-    is_known = any(one.size > UNLABELLED for one in records(db, database.RECORDS_OF, head))
+    is_known = any(one.size > UNLABELLED for one in records_of(db, head))
     return head if is_known else name
 
 

@@ -34,7 +34,7 @@ class Member:
     def __init__(self) -> None:
         self.path = place.location()
         tree, _, its_path = os.environ.get(VARIABLE, "").partition(":")
-        self.is_founder = not tree or its_path != self.path
+        self.is_founder = not tree.isalnum() or its_path != self.path
         self.tree = secrets.token_hex(8) if self.is_founder else tree
         self.is_founded = False
 
@@ -76,7 +76,7 @@ def join() -> Callable[[], None] | None:
     if is_first and _own is not None and not place.is_off(REAP_VARIABLE):
         try:
             reaping.sort_out(_own.path, free=True)
-        except (UnavailableError, OSError) as error:
+        except Exception as error:  # what is leaked must not keep anybody from working
             log.info("leaked shared memory was not freed: %s", error)
     return None if os.environ.get(VARIABLE) == before else lambda: _leave(before)
 
