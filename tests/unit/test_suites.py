@@ -64,6 +64,12 @@ def test_what_does_not_fail_in_the_other_world_only_is_not_run_again(home: str, 
     assert (found.suspects, found.real(), found.flakes(), runs) == ((), [], [], 2)
 
 
+def test_what_is_expected_to_fail_is_not_run_again_unless_it_says_something_else() -> None:
+    for text, suspects in (("said failed", ()), ("said another thing", ("test",))):
+        suite: Any = ScriptedSuite(".", "F")
+        assert compare(suite, PLAIN_LINUX, MENDED_MAC, {"test": text}).suspects == suspects
+
+
 def test_the_reason_is_the_last_that_was_given() -> None:
     found, runs = compared(".", "FFH...")
     assert "failed again 2 times of 5" in found.explain()
