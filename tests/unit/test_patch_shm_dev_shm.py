@@ -14,7 +14,7 @@ from macfix import Changes
 from macfix.darwin.segments import place
 from macfix.darwin.segments.shared_memory import SharedMemory
 from macfix.patches.shm.dev_shm import SegmentsPath, install
-from tests.support.segment_owners import fresh_registry
+from tests.support.segment_owners import exists, fresh_registry, remove, segment_owners
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,17 @@ def test_keys_come_in_order_and_only_those_that_match() -> None:
         segment.close()
         segment.unlink()
     assert found == [keys[1], keys[0]]
+
+
+def test_looking_frees_nothing_that_a_dead_program_left() -> None:
+    key = f"{os.getpid()}.dev-shm.left.hist"
+    with segment_owners() as make:
+        owner = make()
+        owner.do(f"create({key!r})")
+        owner.kill()
+        for _ in range(2):
+            assert [path.name for path in SegmentsPath("/dev/shm").glob("*.left.*")] == [key]
+    assert exists(key) and remove(key) == [key]
 
 
 def test_another_folder_is_a_folder(tmp_path: Path) -> None:
