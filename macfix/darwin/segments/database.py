@@ -103,7 +103,8 @@ DROP_OLD_RACES = "DELETE FROM race WHERE number <= (SELECT max(number) FROM race
 _RECORDS = (  # the file may hold anything, a record does not
     "SELECT name, ifnull(CAST(mark AS TEXT), ''), ifnull(CAST(key AS TEXT), ''),"
     " ifnull(CAST(size AS INT), 0), head, ifnull(CAST(pid AS INT), 0),"
-    " ifnull(CAST(program AS TEXT), ''), ifnull(CAST(created AS REAL), 0), ifnull(CAST(made AS INT), 0) FROM segment"
+    " ifnull(CAST(program AS TEXT), ''), ifnull(CAST(created AS REAL), 0),"
+    " ifnull(CAST(made AS INT), 0) FROM segment"
 )
 RECORDS_OF = f"{_RECORDS} WHERE name = ?"
 # each array behind its indexes
