@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from macfix.engine import Config, load_patches
-from macfix.patches import BUILTIN
+from tests.support import builtin
+from tests.support.once import made_once
 from tests.support.surroundings import REPOSITORY
+
+REPLICAS = REPOSITORY / "macfix" / "cli" / "demo" / "replicas"
+
+PLUGIN = """\
+    import macfix, spoils
+    @macfix.hookimpl
+    def macfix_targets():
+        return ["tractor.ipc._uds"]
+    @macfix.hookimpl
+    def macfix_patches(target):
+        return [spoils]
+"""
+SPOILS = """\
+    import macfix
+    def diagnose(source):
+        return macfix.needed("-")
+    def install(module, changes):
+        changes.set(module, "get_peer_info", lambda sock: (0, 0, 0))
+"""
 
 
 def demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    import os
-
     return subprocess.run(
         [sys.executable, "-m", "macfix", "demo", *arguments],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
@@ -27,50 +46,49 @@ def demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
-@pytest.fixture(scope="module")
-def rows() -> dict[str, dict[str, Any]]:
-    done = demo("--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    answer = json.loads(done.stdout)
+@pytest.fixture(scope="session")
+def rows(run_folder: Path) -> dict[str, dict[str, Any]]:
+    """What the demo shows, by title; it runs once."""
+
+    def run(folder: Path) -> None:
+        done = demo("--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        (folder / "answer.json").write_text(done.stdout)
+
+    answer = json.loads((made_once(run_folder / "demo", run) / "answer.json").read_text())
     return {row["title"]: row for row in [*answer["programs"], *answer["patches"]]}
 
 
+@pytest.mark.xdist_group("demo")  # one worker waits for it
 def test_every_program_fails_without_macfix_and_works_with_it(
     rows: dict[str, dict[str, Any]],
 ) -> None:
     titles = ["import tractor", "actors talk over Unix sockets", "market data in shared memory"]
     for title in titles:
         row = rows[title]
-        assert row["cured"]["succeeded"], row
+        assert row["fixed"]["succeeded"], row
         assert not row["without"]["succeeded"], row
 
 
+@pytest.mark.xdist_group("demo")  # one worker waits for it
 def test_every_patch_that_the_replicas_need_is_shown_by_itself(
     rows: dict[str, dict[str, Any]],
 ) -> None:
-    replicas = REPOSITORY / "macfix" / "demo" / "replicas"
     patches = {
         patch.name
-        for patch in load_patches(Config(), BUILTIN).patches()
-        for target in patch.targets
-        if replicas.joinpath(*target.split(".")).with_suffix(".py").exists()
+        for patch, targets in builtin.plugins().all_patches().items()
+        for target in targets
+        if REPLICAS.joinpath(*target.split(".")).with_suffix(".py").exists()
     }
     assert patches <= rows.keys()
     for name in patches:
-        assert rows[name]["cured"]["succeeded"], rows[name]
+        assert rows[name]["fixed"]["succeeded"], rows[name]
 
 
-def test_a_cure_that_fails_is_an_exit_code(tmp_path: Path) -> None:
+def test_a_fix_that_fails_is_an_exit_code(tmp_path: Path) -> None:
     """With a plugin that spoils one module, the demo must say so and not exit with 0."""
-    (tmp_path / "spoil.py").write_text(
-        "import macfix\n\n"
-        "def spoil(module, changes):\n"
-        "    changes.set(module, 'get_peer_info', lambda sock: (0, 0, 0))\n\n"
-        "@macfix.hookimpl\ndef macfix_patches():\n"
-        "    return [macfix.Patch(name='spoil', targets=('tractor.ipc._uds',), summary='-',\n"
-        "        upstream='-', remove_when='-', needed=lambda source: macfix.needed('-'),\n"
-        "        install=spoil)]\n"
-    )
+    (tmp_path / "spoil.py").write_text(textwrap.dedent(PLUGIN))
+    (tmp_path / "spoils.py").write_text(textwrap.dedent(SPOILS))
     info = tmp_path / "spoil-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: spoil\nVersion: 1\n")
@@ -90,7 +108,7 @@ def _without(module: str, folder: Path) -> subprocess.CompletedProcess[str]:
     program = (
         "import importlib.util as u, sys; find = u.find_spec;"
         f"u.find_spec = lambda name, package=None: None if name == {module!r} else find(name);"
-        "from macfix.demo import main; sys.exit(main())"
+        "from macfix.cli import main; sys.exit(main(['demo']))"
     )
     return subprocess.run(
         [sys.executable, "-c", program],
