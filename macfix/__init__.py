@@ -11,11 +11,10 @@ For the authors of plugins and patches: :data:`hookimpl`, :class:`Source`, :clas
 Each name is imported when it is first used, so that importing macfix costs nothing.
 """
 
-from __future__ import annotations
-
+# Only what `python -m macfix` has loaded already: all else may come from the current directory.
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from macfix.activation.activate import activate, deactivate, status
     from macfix.engine.changes import Changes

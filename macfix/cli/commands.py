@@ -63,24 +63,35 @@ RUNNERS = {
 
 
 def dispatch(words: list[str]) -> int:
-    """Do what *words* say; the answer is the exit code.
-
-    Raises:
-        SystemExit: with code 2 if *words* make no sense, and 0 after ``--help`` or ``--version``.
-    """
+    """Do what *words* say; the answer is the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # keys and paths may hold anything
     try:
-        simulate = _take_simulate(words) or os.environ.get("MACFIX_SIMULATE")
-        first = words[0] if words else ""
-        if first in RUNNERS:
-            return _run(first, words[1:], simulate)
-        if first in SUMMARIES or not _is_program(first):
-            return _command(words, simulate)
-        return _run("run", words, simulate)
+        status = _dispatch(words)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except CannotRunError as error:
         print(f"macfix: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains as it ends
+        return 1
+    return status
+
+
+def _dispatch(words: list[str]) -> int:
+    simulate = _take_simulate(words) or os.environ.get("MACFIX_SIMULATE")
+    first = words[0] if words else ""
+    try:
+        if first in RUNNERS:
+            return _run(first, words[1:], simulate)
+        if first in SUMMARIES or not _is_program(first):
+            return _command(words, simulate)
+        return _run("run", words, simulate)
+    except SystemExit as end:  # argparse: 0 after --help or --version, 2 for what makes no sense
+        return int(end.code or 0)
 
 
 def _run(command: str, words: list[str], simulate: str | None) -> int:
@@ -120,21 +131,8 @@ def _command(words: Sequence[str], simulate: str | None) -> int:
     args.simulate = simulate and run.simulation_spec(simulate)
     if simulate is not None and name in ("doctor", "shm"):  # the others start processes for that
         run.start_simulation(args.simulate)
-    return _told(module.main, args)
-
-
-def _told(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    """Call *main*, whose output anybody can read, and nobody has to."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # keys and paths may hold anything
-    try:
-        status = main(args)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:  # whoever read it has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains as it ends
-        return 1
-    return status
+    main: Callable[[argparse.Namespace], int] = module.main
+    return main(args)
 
 
 def _usage_of_runner(name: str, words: Sequence[str]) -> None:

@@ -14,30 +14,26 @@ import pytest
 
 import macfix
 from macfix.activation.environment import SITE
+from tests.support.plugin import lay_out_plugin
 from tests.support.surroundings import REPOSITORY
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the simulation needs Linux")
 on_mac = pytest.mark.skipif(sys.platform != "darwin", reason="what a Mac says")
 
-PLUGIN = """\
+PATCH = """\
 import macfix
+
+def diagnose(source):
+    if "strange" in source.text:
+        return macfix.unknown("it looks strange")
+    if "fixed" in source.text:
+        return macfix.not_needed("fixed upstream")
+    return macfix.needed("the answer is wrong")
 
 def install(module, changes):
     if getattr(module, "fails", False):
         raise ValueError("it fails")
     changes.set(module, "answer", 42)
-
-def needed(source):
-    if "strange" in source.text:
-        return macfix.unknown("it looks strange")
-    if "mended" in source.text:
-        return macfix.not_needed("mended upstream")
-    return macfix.needed("the answer is wrong")
-
-@macfix.hookimpl
-def macfix_patches():
-    return [macfix.Patch(name="own-patch", targets=("tractor.own", "tractor.absent"), summary="s",
-        upstream="u", remove_when="r", needed=needed, install=install)]
 """
 
 
@@ -47,11 +43,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "tractor").mkdir()
     (tmp_path / "tractor" / "__init__.py").touch()
     (tmp_path / "tractor" / "own.py").write_text("answer = 1\n")
-    (tmp_path / "own_plugin.py").write_text(PLUGIN)
-    info = tmp_path / "own_plugin-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-plugin\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[macfix]\nown-plugin = own_plugin\n")
+    targets = {"tractor.own": ["patch"], "tractor.absent": ["patch"]}
+    lay_out_plugin(tmp_path, "own", {"patch": PATCH}, targets)
     (tmp_path / "prog.py").write_text(
         "import sys\nimport tractor.own\nprint(sys.platform, tractor.own.answer, sys.argv)\n"
     )
@@ -120,28 +113,33 @@ def test_nonsense_is_exit_code_2_and_says_so(nothing: Path, words: list[str]) ->
 
 
 @pytest.mark.parametrize("variable", ["MACFIX_SKIP", "MACFIX_ONLY", "MACFIX_FORCE"])
-@pytest.mark.parametrize("words", [["prog.py"], ["run", "prog.py"], ["status"]])
-def test_an_unknown_patch_name_is_refused(folder: Path, words: list[str], variable: str) -> None:
-    done = run(folder, *words, **{variable: "own-patch,no-such-patch"})
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "there is no patch 'no-such-patch'" in done.stderr
-    assert "own-patch" in done.stderr
+def test_a_wrong_name_is_said_once_a_tree_and_is_an_error_if_strict(
+    folder: Path, variable: str
+) -> None:
+    wrong = {"MACFIX_FORCE": "own-patch"} | {variable: "own-patch,own-pach"}
+    tree = (
+        "import subprocess, sys\nimport tractor.own\nprint(tractor.own.answer, flush=True)\n"
+        "if sys.argv[1:] != ['leaf']:\n"
+        "    for _ in range(2): subprocess.run([sys.executable, sys.argv[0], 'leaf'], check=True)\n"
+    )
+    (folder / "tree.py").write_text(tree)
+    done = run(folder, "tree.py", **wrong)
+    assert done.returncode == 0
+    assert set(done.stdout.split()) == {"1" if variable == "MACFIX_SKIP" else "42"}
+    assert done.stdout.count("\n") == 3
+    said = f"{variable}: there is no patch 'own-pach'; did you mean own-patch?"
+    assert done.stderr.count(said) == 1
+    done = run(folder, "tree.py", MACFIX_STRICT="1", **wrong)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
 
 
-def test_nothing_of_the_current_directory_is_imported(folder: Path) -> None:
-    for name in ("argparse", "json", "pluggy", "wrapt", "sysconfig", "shutil", "textwrap", "ast"):
-        (folder / f"{name}.py").write_text("raise SystemExit('imported from the wrong place')\n")
-    (folder / "home").mkdir()
-    bare = {"PATH": os.environ["PATH"], "HOME": str(folder / "home")}
-    for words in (["--help"], ["status"], ["doctor"], ["no-such-program"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "macfix", *words],
-            env=bare | {"PYTHONPATH": str(REPOSITORY)},
-            capture_output=True,
-            text=True,
-            cwd=folder,
-        )
-        assert "wrong place" not in done.stderr + done.stdout
+def test_a_wrong_variable_is_said_and_names_the_nearest(folder: Path) -> None:
+    wrong = {"MACFIX_FORCE": "own-patch", "MACFIX_SKIPP": "own-patch"}
+    done = run(folder, "prog.py", **wrong)
+    assert done.stdout.startswith(f"{sys.platform} 42")
+    assert "macfix has no variable MACFIX_SKIPP; did you mean MACFIX_SKIP?" in done.stderr
+    assert run(folder, "prog.py", MACFIX_STRICT="1", **wrong).returncode == 1
 
 
 # -- running ---------------------------------------------------------------------------------------
@@ -163,7 +161,9 @@ def test_nothing_of_the_current_directory_is_imported(folder: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_program_is_mended_where_it_should_be(folder: Path, words: list[str], shown: str) -> None:
+def test_a_program_is_patched_where_it_should_be(
+    folder: Path, words: list[str], shown: str
+) -> None:
     done = run(folder, *words)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(shown)
@@ -177,7 +177,7 @@ def test_the_variable_simulates_as_the_option_does(folder: Path) -> None:
 
 
 @on_linux
-def test_simulate_leaves_the_cure_out_where_it_was_inherited(folder: Path) -> None:
+def test_simulate_leaves_the_patches_out_where_they_were_inherited(folder: Path) -> None:
     path = f"{SITE}:{REPOSITORY}:{folder}"
     inherited = run(folder, "prog.py", PYTHONPATH=path, MACFIX_SIMULATE="1")
     assert inherited.stdout.startswith("darwin 42")
@@ -208,29 +208,12 @@ def test_a_mac_has_nothing_to_simulate(folder: Path, words: list[str]) -> None:
     assert "this is a Mac, there is nothing to simulate" in done.stderr
 
 
-def test_an_activation_that_fails_does_not_stop_the_program(folder: Path) -> None:
-    """macfix of another place, with a broken engine."""
-    broken = folder / "broken"
-    broken.mkdir()
-    (broken / "macfix").symlink_to(REPOSITORY / "macfix")
-    text = (
-        "import sys\nsys.path.insert(0, {root!r})\nimport macfix.engine._activate as a\n"
-        "def fail(**options): raise ValueError('broken')\na.activate = fail\n"
-        "import macfix.engine\nmacfix.engine.activate = fail\n"
-        "sys.argv[1:] = ['prog.py']\nfrom macfix.cli import main\nraise SystemExit(main())\n"
-    )
-    (folder / "start.py").write_text(text.format(root=str(broken)))
-    bare = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(folder)}
-    command = [sys.executable, str(folder / "start.py")]
-    done = subprocess.run(command, env=bare, capture_output=True, text=True, cwd=folder)
-    assert done.stdout.startswith(f"{sys.platform} 1")
-    assert done.stderr == "macfix: not active here: ValueError: broken\n"
-    strict = bare | {"MACFIX_STRICT": "1"}
-    done = subprocess.run(command, env=strict, capture_output=True, text=True, cwd=folder)
-    assert (done.returncode, done.stdout) == (2, "")
-
-
 # -- status ----------------------------------------------------------------------------------------
+
+
+def break_plugin(folder: Path, line: str) -> None:
+    (folder / "own_plugin" / "__init__.py").write_text(f"{line}\n")
+
 
 SIMULATED = () if sys.platform == "darwin" else ("--simulate",)
 
@@ -265,13 +248,13 @@ def test_off_darwin_an_unknown_upstream_is_exit_code_1(folder: Path) -> None:
 
 @on_linux
 def test_off_darwin_a_broken_plugin_is_a_problem_unless_it_is_kept_out(folder: Path) -> None:
-    (folder / "own_plugin.py").write_text("raise SystemExit('broken')\n")
+    break_plugin(folder, "raise SystemExit('broken')")
     done = run(folder, "status")
     assert done.returncode == 1
-    assert "SystemExit: broken" in line(done.stdout, "problem:", "own-plugin")
+    assert "SystemExit: broken" in line(done.stdout, "problem:", "own")
     data = json.loads(run(folder, "status", "--json").stdout)
-    assert [problem["where"] for problem in data["problems"]] == ["own-plugin"]
-    for keep_out in ({"MACFIX_BLOCK": "own-plugin"}, {"MACFIX_PLUGINS": ""}):
+    assert [problem["where"] for problem in data["problems"]] == ["own"]
+    for keep_out in ({"MACFIX_BLOCK": "own"}, {"MACFIX_PLUGINS": ""}):
         assert run(folder, "status", **keep_out).returncode == 0
 
 
@@ -298,7 +281,7 @@ def test_the_ledger_on_darwin_without_upstream(nothing: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "state", "code"),
     [
-        ("mended = 1\n", "not needed", 0),
+        ("fixed = 1\n", "not needed", 0),
         ("strange = 1\n", "unknown upstream", 1),
         ("fails = True\n", "failed", 1),
     ],
@@ -354,10 +337,22 @@ def test_a_macfix_that_is_off_says_so(folder: Path) -> None:
 
 
 def test_a_broken_plugin_is_a_problem(folder: Path) -> None:
-    (folder / "own_plugin.py").write_text("raise ValueError('broken')\n")
+    break_plugin(folder, "raise ValueError('broken')")
     done = status(folder)
     assert done.returncode == 1
-    assert "ValueError: broken" in line(done.stdout, "problem:", "own-plugin")
+    assert "ValueError: broken" in line(done.stdout, "problem:", "own")
+
+
+@pytest.mark.parametrize("words", [SIMULATED, ()], ids=["ledger", "survey"])
+def test_a_patch_whose_docstring_is_malformed_is_a_problem_with_file_and_section(
+    folder: Path, words: tuple[str, ...]
+) -> None:
+    file = folder / "own_plugin" / "patch.py"
+    file.write_text(file.read_text().replace("Remove when:\n    It is right.\n", ""))
+    done = run(folder, *words, "status")
+    assert done.returncode == 1
+    assert f"{file}: the section 'Remove when' is missing or empty" in done.stdout
+    assert "own-patch" in line(done.stdout, "tractor.own ")
 
 
 def test_json_has_all_of_it(folder: Path) -> None:
@@ -369,7 +364,6 @@ def test_json_has_all_of_it(folder: Path) -> None:
     assert (data["simulated"] is None) == (sys.platform == "darwin")
     entry = next(entry for entry in data["entries"] if entry["target"] == "tractor.own")
     assert (entry["patch"], entry["state"]) == ("own-patch", "applied")
-    assert data["not_imported"] == {}
 
 
 @on_linux
@@ -377,7 +371,7 @@ def test_json_off_darwin(folder: Path) -> None:
     data = json.loads(run(folder, "status", "--json").stdout)
     assert data["active"] is False
     found = [finding for finding in data["survey"] if finding["patch"] == "own-patch"]
-    assert [(f["target"], f["verdict"]["state"]) for f in found] == [("tractor.own", "needed")]
+    assert [(f["target"], f["state"]) for f in found] == [("tractor.own", "needed")]
 
 
 # -- doctor ----------------------------------------------------------------------------------------
@@ -404,10 +398,9 @@ def test_doctor_shows_the_settings(folder: Path) -> None:
 
 def test_doctor_lists_plugins_and_what_is_wrong_with_them(folder: Path) -> None:
     done = run(folder, "doctor", MACFIX_SKIP="no-such-patch")
-    assert line(done.stdout, "  own-plugin ").split() == ["own-plugin", "own-patch"]
-    assert "no-such-patch" in line(done.stdout, "problem: settings")
-    (folder / "own_plugin.py").write_text("raise ValueError('broken')\n")
-    assert "ValueError: broken" in line(run(folder, "doctor").stdout, "problem: own-plugin")
+    assert line(done.stdout, "  own ").split() == ["own", "own-patch"]
+    break_plugin(folder, "raise ValueError('broken')")
+    assert "ValueError: broken" in line(run(folder, "doctor").stdout, "problem: own")
 
 
 @on_linux
@@ -428,7 +421,7 @@ def test_doctor_names_the_pth_file_that_activates(folder: Path) -> None:
 
 LEAVE_A_SEGMENT = """\
 import os, sys
-from macfix.darwin.shared_memory import SharedMemory
+from macfix.darwin.segments.shared_memory import SharedMemory
 SharedMemory(sys.argv[1], create=True, size=64, track=False)
 os.kill(os.getpid(), 9)
 """
