@@ -155,8 +155,9 @@ def test_the_table_names_every_target_of_every_patch() -> None:
 @pytest.mark.parametrize(("name", "target"), STATES, ids=str)
 def test_no_commit_of_any_branch_is_unknown(name: str, target: str) -> None:
     upstream_name, path = target.partition(".")[0], target.replace(".", "/") + ".py"
+    day = "2025-07-09" if target == UDS else since(name, target)  # behind the days of trying out
     try:
-        commits = history.on_any_branch(upstream_name, since(name, target), path)
+        commits = history.on_any_branch(upstream_name, day, path)
         found = dict(sources(target, commits))
     except upstream.UpstreamMissingError as error:
         pytest.skip(str(error))
