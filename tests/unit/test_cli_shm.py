@@ -49,7 +49,8 @@ def key() -> Iterator[str]:
     """A key that is too long for the kernel; its segments are gone when the test is over."""
     made = f"macfix-cli-test-{os.getpid()}.xsimusdt.simx.hist"
     yield made
-    assert not remove(made, made + "1", made + "_first", made + "_last"), "a segment was left behind"
+    names = (made + end for end in ("", "1", "_first", "_last"))
+    assert not remove(*names), "a segment was left behind"
 
 
 class Shell:

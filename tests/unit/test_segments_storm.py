@@ -25,7 +25,8 @@ def count(full: int, everyday: int) -> int:
 def storm(scene: str, number: int, **environment: str) -> dict[str, Any]:
     """Play a scene; return what came of it, with what its processes said."""
     ran = subprocess.run(
-        [sys.executable, PROGRAM, scene, str(number)],
+        # Python 3.12 and later warn of forks amid threads, which is what is tried here
+        [sys.executable, "-W", "ignore::DeprecationWarning", PROGRAM, scene, str(number)],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
         capture_output=True,
         text=True,
