@@ -86,6 +86,50 @@ def test_a_patched_module_keeps_its_own_loader_spec_and_source(upstream: FakeUps
     assert module.f() == 2
 
 
+TRACED = """\
+import os
+
+answer = (
+    1
+)
+
+
+def f(x):
+    if x:
+        return answer
+
+    return 1
+"""
+
+
+def test_coverage_and_pdb_see_upstreams_own_lines(upstream: FakeUpstream) -> None:
+    """The code that is executed is not the file's, but its line numbers are."""
+    import io
+    import pdb
+    import trace
+
+    def executed() -> tuple[set[int], str]:
+        counting = trace.Trace(count=1, trace=0)
+        module = counting.runfunc(upstream.load)
+        counting.runfunc(module.f, True)
+        counting.runfunc(module.f, False)
+        lines = {line for name, line in counting.results().counts if name == str(file)}
+        shown = io.StringIO()
+        debugger = pdb.Pdb(stdin=io.StringIO("step\nlist\ncontinue\n"), stdout=shown, nosigint=True)
+        debugger.use_rawinput = False
+        debugger.runcall(module.f, True)
+        return lines, shown.getvalue()
+
+    file = upstream.write(MOD, TRACED)
+    lines, shown = executed()
+    del sys.modules[MOD]
+    upstream.patch(make_patch(rewrite=replace_constant(1, 2)))
+    assert executed() == (lines, shown)
+    assert upstream.load().f(False) == 2
+    assert {1, 8, 9, 10, 12} <= lines
+    assert "->\t    return 1" not in shown and "return answer" in shown
+
+
 def test_upstreams_bytecode_cache_holds_upstreams_code_only(
     upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
