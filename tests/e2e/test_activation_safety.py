@@ -21,15 +21,16 @@ PATCHED, ALONE = "42 1", "1 0"
 
 def test_a_vanished_current_directory(enabled: Environment, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    gone.mkdir()
-    shell = f'cd {gone} && rmdir {gone} && exec {enabled.python} -c "$LOOK"'
-    done = subprocess.run(
-        ["sh", "-c", shell],
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LOOK": LOOK, **ON},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+
+    def run(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+        gone.mkdir()
+        shell = f'cd {gone} && rmdir {gone} && exec {enabled.python} -c "$CODE"'
+        words = ("-c", shell)
+        return environments.run("/bin/sh", *words, cwd=tmp_path, CODE=code, **env)
+
+    if run("import socket").returncode:
+        pytest.skip("this Python cannot import socket there (3.13.0), which wrapt does")
+    done = run(LOOK, **ON)
     assert (done.stdout.strip(), done.stderr) == (PATCHED, "")
 
 
