@@ -459,6 +459,18 @@ def test_a_finalizer_in_the_midst_of_a_call_does_not_wait_for_itself(
     assert reaping.sort_out(place.location(), free=True) == []
 
 
+def test_a_creation_that_fails_leaves_no_record(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "ftruncate", full)
+        with pytest.raises(OSError, match="No space left"):
+            SharedMemory(key, create=True, size=100, track=False)
+    assert rows("segment") == [] and not exists(key)
+    use(key)
+
+
 def test_what_is_broken_off_is_not_written(key: str) -> None:
     tree.join()
     with pytest.raises(KeyboardInterrupt), tree.signed() as own:
