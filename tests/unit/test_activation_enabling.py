@@ -161,7 +161,10 @@ def test_two_spellings_of_a_folder_are_one_environment(
     file, changed = enabling.enable()
     assert (Path(file), changed) == (packages / NAME, True)
     assert len(enabling.written()) == 1
-    assert enabling.problems() == []
+    for spelling in (tmp_path / "link", packages):
+        monkeypatch.setattr(enabling, "folder", lambda place=spelling: str(place))
+        assert enabling.problems() == []
+        assert not enabling.enable()[1]
     assert [Path(name).name for name in enabling.disable()] == [NAME, AUTOLOAD]
     assert enabling.disable() == []
 

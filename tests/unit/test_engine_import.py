@@ -65,6 +65,13 @@ def test_a_module_that_could_not_execute_is_imported_once_it_is_rewritten(
     assert upstream.load().answer
 
 
+def test_two_rewrites_of_one_module_both_count(upstream: FakeUpstream) -> None:
+    upstream.write(MOD, "answer = 1\nother = 'x'")
+    first, second = replace_constant(1, 2), replace_constant("x", "y")
+    upstream.patch(make_patch("a", rewrite=first), make_patch("b", rewrite=second))
+    assert (upstream.load().answer, upstream.load().other) == (2, "y")
+
+
 def test_only_targets_are_touched(upstream: FakeUpstream) -> None:
     upstream.write(MOD, "answer = 1")
     upstream.write(f"{ROOT}.other", "answer = 1")
