@@ -214,6 +214,8 @@ def test_a_page_that_is_damaged_is_found_while_it_is_read(
         reaping.sort_out(path, free=True)
     assert reaping.sort_out(path, free=True) == []
     assert len(said(caplog)) == 1 and "set-aside" in said(caplog)[0]
+    aside = [name for name in os.listdir(os.path.dirname(path)) if "set-aside" in name]
+    assert sorted(name.endswith("-journal") for name in aside) == [False, True]
     creator.do(f"shm_unlink({key!r})")
 
 
