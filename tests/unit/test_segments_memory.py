@@ -489,6 +489,30 @@ def test_too_large_a_size_is_refused_and_leaves_nothing(key: str, size: int) -> 
     assert open_files() == before
 
 
+def test_an_absurd_size_is_refused_without_asking_the_kernel(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: object) -> int:
+        raise AssertionError("the kernel was asked")
+
+    monkeypatch.setattr(shared_memory, "open_segment", asked)
+    for size in (shared_memory.MAX_SIZE + 1, 1 << 62, 1 << 200):
+        with pytest.raises(OSError, match=f"cannot have {size} bytes") as caught:
+            SharedMemory(key, create=True, size=size, track=False)
+        assert caught.value.errno == errno.ENOMEM
+    with pytest.raises(AssertionError, match="was asked"):
+        SharedMemory(key, create=True, size=shared_memory.MAX_SIZE, track=False)
+
+
+def test_a_sandbox_is_not_taken_for_another_user(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> int:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(shared_memory, "open_segment", refused)
+    with pytest.raises(PermissionError, match="a sandbox forbids it"):
+        SharedMemory(key)
+
+
 def test_no_memory_to_map_leaves_nothing(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_memory(*_: object, **__: object) -> mmap.mmap:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))

@@ -74,7 +74,7 @@ IN_A_CALL: dict[str, Prepare] = {
     "before an index": lambda v, n: before_the_call(v.module, "SharedMemory", max(n, 2)),
     "before a transaction": lambda v, n: before_the_call(tree.Member, "sign", n),
     "in a transaction": lambda v, n: after_the_call(tree.Member, "sign", n),
-    "after an intent": lambda v, n: after_the_call(registry, "records", n),
+    "after an intent": lambda v, n: after_the_call(registry, "patiently", n),
     "before an unlink": lambda v, n: before_the_call(registry, "unlink_segment", n),
     "after an unlink": lambda v, n: after_the_call(registry, "unlink_segment", n),
 }
