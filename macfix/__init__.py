@@ -9,6 +9,8 @@ For the authors of plugins and patches: :data:`hookimpl`, :class:`Source`, :clas
 :func:`needed`, :func:`not_needed` and :func:`unknown`, and :class:`Changes`.
 
 Each name is imported when it is first used, so that importing macfix costs nothing.
+
+PYTEST_DONT_REWRITE: pytest would warn that macfix, a plugin of its own, is imported before it.
 """
 
 # Only what `python -m macfix` has loaded already: all else may come from the current directory.

@@ -18,8 +18,15 @@ from . import environment
 BUILTIN = {name: f"{patches.__name__}.{name}" for name in patches.PLUGINS}
 """The modules of macfix's own plugins, by name."""
 
+
+def _finder_that_is_there() -> Finder | None:
+    """The finder of an earlier macfix, which somebody (coverage) has purged from sys.modules."""
+    finders: list[Any] = list(sys.meta_path)
+    return next((finder for finder in finders if hasattr(finder, "start_engine")), None)
+
+
 _lock = threading.Lock()
-_finder: Finder | None = None
+_finder = _finder_that_is_there()
 
 
 def activate(*, children: bool = True) -> bool:

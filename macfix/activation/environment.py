@@ -11,7 +11,9 @@ started with ``-E`` or ``-I`` (both ignore ``PYTHONPATH``) or with ``-S`` (no ``
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
+from importlib import import_module
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The folder or zip file that the package ``macfix`` is in."""
@@ -47,6 +49,17 @@ def without_site(pythonpath: str) -> str:
     """*pythonpath* without macfix's ``site`` folder; otherwise as it was."""
     parts = pythonpath.split(os.pathsep)
     return os.pathsep.join(part for part in parts if part != SITE)
+
+
+def start_late() -> None:
+    """Do what macfix's ``sitecustomize`` would have done, if another one kept it from running.
+
+    opentelemetry's does not run the next one. It calls this, by the entry-point group
+    ``opentelemetry_pre_instrument``.
+    """
+    if SITE in sys.path:  # ours would have taken it off
+        import_module("_macfix_autoload").start(ROOT, SITE)
+        sys.path[:] = [place for place in sys.path if place != SITE]
 
 
 def apply() -> None:
