@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 from collections.abc import Callable, Sequence
 from types import CodeType, MethodType
@@ -77,25 +78,33 @@ def _compile(loader: Any, tree: ast.Module, source: Source) -> CodeType:
 
 
 def _compile_for_beartype(loader: Any, tree: ast.Module, source: Source) -> object:
-    """Have beartype's *loader* compile *tree*; without its checks if it is another beartype."""
+    """Have beartype's *loader* compile *tree*.
+
+    Without its checks where it parses nothing: it does not check this module, whose package was not
+    named to it, or it is another beartype than those that macfix knows.
+    """
     given = type(loader).source_to_code
+    parsed = False
 
     def parse(text: Any, path: Any, mode: str, flags: int = 0, *rest: Any, **named: Any) -> object:
+        nonlocal parsed
         if flags & ast.PyCF_ONLY_AST:
+            parsed = True
             return copy.deepcopy(tree)
         return compile(text, path, mode, flags, *rest, **named)
 
     def no_bytecode(path: str) -> object:
         raise OSError(f"the bytecode of {path} is of its source, which is not what is compiled")
 
-    try:
+    with contextlib.suppress(Exception):
         twin = copy.copy(loader)
         twin.source_to_code = MethodType(with_globals(given, compile=parse), twin)
         twin.path_stats = no_bytecode  # it is neither read nor written then
         twin.get_data = lambda path: source.data
-        return twin.get_code(source.module)
-    except Exception:
-        return loader.source_to_code(tree, source.path)
+        code: object = twin.get_code(source.module)
+        if parsed:
+            return code
+    return loader.source_to_code(tree, source.path)
 
 
 def _rewrite_assertions(loader: Any, tree: ast.Module, source: Source) -> None:

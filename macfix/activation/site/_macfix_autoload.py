@@ -162,8 +162,13 @@ def report(error):
     """Say on standard error, in one line, why macfix is not active, and what may be to blame."""
     text = "macfix: not active here: " + type(error).__name__ + ": " + " ".join(str(error).split())
     standard = os.path.dirname(os.__file__)
+    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    trace = error.__traceback__
+    while trace is not None:  # a module that raised is not among them
+        files[trace.tb_frame.f_globals.get("__name__")] = trace.tb_frame.f_globals.get("__file__")
+        trace = trace.tb_next
     for name in sorted(getattr(sys, "stdlib_module_names", ())):
-        file = getattr(sys.modules.get(name), "__file__", None)
+        file = files.get(name)
         if file and not os.path.realpath(file).startswith(os.path.realpath(standard)):
             text += "; " + file + " stands in the place of the standard library's " + name
     if sys.stderr is not None:
