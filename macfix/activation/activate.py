@@ -57,10 +57,7 @@ def activate(*, children: bool = True) -> bool:
             _finder = Finder(patches.PACKAGES, lambda: Engine(config, BUILTIN))
         finder = _finder
         if finder not in sys.meta_path:
-            # First, because some hooks (typeguard's, pytest's) ask nobody behind them; and a new
-            # list, because another thread's import may be going through the old one.
-            others = [other for other in sys.meta_path if not hasattr(other, "is_macfix")]
-            sys.meta_path = [finder, *others]
+            finder.go_first()
     if children:
         environment.apply()
     if first and any(package in sys.modules for package in patches.PACKAGES):

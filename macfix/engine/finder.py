@@ -43,6 +43,11 @@ class Finder:
         self.engine: Engine | None = None
         """The engine, once a watched module was imported."""
 
+    def go_first(self) -> None:
+        """Go before all others: some hooks (typeguard's, pytest's) ask nobody behind them."""
+        # a new list, because another thread's import may be going through the old one
+        sys.meta_path = [self, *(each for each in sys.meta_path if not hasattr(each, "is_macfix"))]
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -106,6 +111,8 @@ class Finder:
                 engine = self._make_engine()
                 if self.engine is None:
                     self.engine = engine
+                    if self in sys.meta_path:  # a hook for a part of an upstream may have come
+                        self.go_first()
                     engine.take_imported_targets()
             except PatchFailedError:
                 raise  # the user asked for it: MACFIX_STRICT
