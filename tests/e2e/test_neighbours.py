@@ -95,7 +95,8 @@ def test_coverage_of_a_package_that_it_imports_and_purges(
 ) -> None:
     """To find the files of the package, it imports it, and macfix with it, and takes it back."""
     (tmp_path / "program.py").write_text(LOOK)
-    shown = run(*MACFIX, "-W", "error", "coverage", "run", f"--source={source}", "program.py")
+    words = ["coverage", "run", f"--source={source}", "program.py"]
+    shown = run("-W", "error", *MACFIX, *words)
     assert shown.splitlines() == [PATCHED]
     assert "_uds.py" in run("-m", "coverage", "report")
 
