@@ -90,13 +90,13 @@ def key_of(
         plugins: those that contribute the patches, modules or other objects.
         patches: the dotted names of the patches' modules.
     """
-    digest = hashlib.sha256()
     names = sorted(patches)
     owners = {p.__name__ if isinstance(p, ModuleType) else type(p).__module__ for p in plugins}
     parts = [__version__, sys.version, module, *names]
     try:
+        digest = hashlib.sha256()
         code = [_digest_of_code(name) for name in sorted({__name__, *owners, *names})]
-    except OSError:
+    except (OSError, AttributeError):  # or a hashlib.py of the program's
         return None
     for part in (*(text.encode() for text in parts), source, *code):
         digest.update(len(part).to_bytes(8, "big") + part)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import time
 
 from macfix._files import is_private, make_private, owner_is_somebody_else
@@ -27,7 +26,7 @@ _said: set[str] = set()
 
 def join_tree() -> None:
     """Give this process's tree a name, which its children inherit, unless it has one."""
-    os.environ.setdefault(VARIABLE, secrets.token_hex(8))
+    os.environ.setdefault(VARIABLE, os.urandom(8).hex())
 
 
 def leave_tree() -> None:
@@ -52,15 +51,15 @@ def _is_first(message: str, folder: str) -> bool:
     tree = os.environ.get(VARIABLE, "")
     if not tree.isalnum() or owner_is_somebody_else(folder):
         return True
-    name = f"{tree}-{hashlib.sha256(message.encode(errors='replace')).hexdigest()[:16]}"
     try:
+        name = f"{tree}-{hashlib.sha256(message.encode(errors='replace')).hexdigest()[:16]}"
         make_private(folder)
         if not is_private(folder):
             return True
         os.close(os.open(os.path.join(folder, name), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         return False
-    except OSError:
+    except (OSError, AttributeError):  # or a hashlib.py of the program's
         return True
     _remove_old(folder)
     return True

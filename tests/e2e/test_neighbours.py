@@ -8,6 +8,7 @@ package index, and only with `MACFIX_HEAVY=full`.
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -170,7 +171,7 @@ def test_oddities_stop_no_import_and_keep_the_patches(run: Run, oddity: str, bef
 
 
 @pytest.mark.parametrize("text", ["", "raise RuntimeError('mine')\n"], ids=["empty", "raises"])
-@pytest.mark.parametrize("name", ["json", "ast", "sqlite3", "dataclasses"])
+@pytest.mark.parametrize("name", ["json", "ast", "hashlib", "secrets", "sqlite3"])
 def test_a_file_of_the_program_in_the_place_of_a_module_that_macfix_needs(
     populated: Environment, tmp_path: Path, sandbox: Sandbox, name: str, text: str
 ) -> None:
@@ -189,6 +190,31 @@ def test_a_file_of_the_program_in_the_place_of_a_module_that_macfix_needs(
     lines = [line for line in done.stderr.splitlines() if "macfix" in line]
     if done.stdout != "True\n":
         assert len(lines) == 1 and str(tmp_path / f"{name}.py") in lines[0], done.stderr
+
+
+LIKE_OPENTELEMETRY = """
+from importlib.metadata import entry_points
+for point in entry_points(group="opentelemetry_pre_instrument"):
+    point.load()()
+"""
+"""It does not run the next sitecustomize."""
+
+
+def test_a_sitecustomize_like_opentelemetrys_does_not_keep_macfix_out(
+    run: Run, populated: Environment, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(LIKE_OPENTELEMETRY)
+    package = populated.packages / "macfix"
+    others = [str(tmp_path), str(package / "cli" / "demo" / "replicas")]
+    simulated = {"MACFIX_SIMULATE": "1"} if sys.platform == "linux" else {}
+    site = str(package / "activation" / "site")
+    with_macfix = os.pathsep.join([others[0], site, others[1]])
+    look = f"{LOOK}import sys; print({site!r} in sys.path)"
+    shown = run("-c", look, PYTHONPATH=with_macfix, **simulated)
+    assert shown.splitlines() == [PATCHED, "False"]
+    loaded = "import sys; print([name for name in sys.modules if 'autoload' in name], sys.platform)"
+    alone = run("-c", loaded, PYTHONPATH=os.pathsep.join(others), **simulated)
+    assert alone.strip() == f"[] {sys.platform}"
 
 
 # -- from the package index ------------------------------------------------------------------------
