@@ -2,7 +2,7 @@
 
 Run as ``python -m tests.support.mutation_run COUNT SEED [TARGET ...]`` in a process of its own;
 without targets all are meant. Prints one JSON object: how many mutants there were of each target,
-what came of them, and where macfix was to blame for anything.
+the outcome of each, and where macfix was to blame for anything.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from importlib.util import find_spec, module_from_spec
 from types import CodeType, ModuleType
 from typing import Any
 
-from macfix.engine import Config, Engine
-from macfix.engine._finder import Finder
-from macfix.patches import BUILTIN
+from macfix.activation.activate import BUILTIN
+from macfix.engine.config import Config
+from macfix.engine.engine import Engine
+from macfix.engine.finder import Finder
+from macfix.engine.ledger import State
+from tests.support import builtin
 from tests.support.mutants import mutants
 
 Outcome = tuple[str, ...]
 
 
 HAS_NONE = "tractor.ipc._uds"
-"""Mended it has None for Linux's numbers, as upstream's own cure does: misuse is told of None."""
+"""Patched, it has None for Linux's numbers, as upstream's own fix does: misuse is told of None."""
 
 
 class MutantLoader:
@@ -66,13 +69,14 @@ class Imports:
             self.source = file.read()
 
     def outcome(self, source: bytes, engine: Engine | None) -> tuple[Outcome, dict[str, str]]:
-        """What comes of importing *source*, and the types of the names that the module has."""
+        """The outcome of importing *source*, and the types of the names that the module has."""
         inner = MutantLoader(self.path, source)
         spec = ModuleSpec(self.target, inner, origin=self.path, is_package=self.is_package)
         spec.has_location = True
         if engine is not None:
             finder = Finder((), lambda: engine)
-            spec.loader = finder.loader_before(inner, spec)
+            finder.engine = engine
+            finder.put_loader_into(spec)
         before = sys.modules.get(self.target)
         module = module_from_spec(spec)
         sys.modules[self.target] = module
@@ -93,61 +97,60 @@ class Imports:
 def main(count: int, seed: int, *targets: str) -> dict[str, Any]:
     """Import *count* mutants of each target; the answer is what is printed."""
     warnings.simplefilter("ignore")
-    names = [patch.name for patch in Engine(Config(), BUILTIN).patches.patches()]
-    config = Config(force=names)
-    engine = Engine(config, BUILTIN)
+    config = Config(force=frozenset(builtin.patches()), plugins=frozenset())
     seen: dict[str, dict[str, int]] = {}
     blame: list[dict[str, Any]] = []
     raised: dict[str, Outcome] = {}
-    for target in targets or engine.targets():
+    for target in targets or sorted(builtin.plugins().targets):
         if not _can_be_imported(target):
             continue
         imports = Imports(target)
-        came_of: Counter[str] = Counter()
+        outcomes: Counter[str] = Counter()
         for what, source in mutants(imports.source, count, seed):
-            name, problem, alone, mended = _compare(imports, source, config)
-            came_of[name] += 1
+            name, problem, alone, patched = _compare(imports, source, config)
+            outcomes[name] += 1
             which = f"{target}: {what}"
             if alone[0] == "raised":
                 raised[which] = alone
             if problem:
                 blame.append(
-                    {"target": target, "mutant": which, "problem": problem, "mended": mended}
+                    {"target": target, "mutant": which, "problem": problem, "patched": patched}
                 )
-        seen[target] = dict(came_of)
+        seen[target] = dict(outcomes)
     return {"seen": seen, "blame": blame, "raised": raised}
 
 
 def _compare(
     imports: Imports, source: bytes, config: Config
 ) -> tuple[str, str | None, Outcome, Outcome]:
-    """What came of a mutant, in a word; what macfix is to blame for; alone, and with macfix."""
+    """The outcome of a mutant in a word; what macfix is to blame for; alone, and with macfix."""
     alone, names_alone = imports.outcome(source, None)
     engine = Engine(config, BUILTIN)
-    mended, names = imports.outcome(source, engine)
-    entries = [e for e in engine.ledger.entries() if e.target == imports.target]
-    states = {str(entry.state) for entry in entries}
+    patched, names = imports.outcome(source, engine)
+    names_of_patches = [patch.name for patch in engine.plugins.patches(imports.target)]
+    entries = [engine.ledger.get(name, imports.target) for name in names_of_patches]
+    states = {entry.state for entry in entries if entry is not None}
     if imports.target == HAS_NONE:
-        mended = tuple(word.replace("'NoneType' object", "'int' object") for word in mended)
+        patched = tuple(word.replace("'NoneType' object", "'int' object") for word in patched)
     left = engine.revert()
     problem = None
     if not_undone := [line for line in left if "rewritten code" not in line]:
         problem = f"not undone: {not_undone}"
-    elif mended[0] == "raised" and mended != alone:
-        problem = f"a new exception: {mended}, alone: {alone}"
-    elif "applied" not in states and names != names_alone and alone[0] == "imported":
+    elif patched[0] == "raised" and patched != alone:
+        problem = f"a new exception: {patched}, alone: {alone}"
+    elif State.APPLIED not in states and names != names_alone and alone[0] == "imported":
         problem = f"changed without a patch: {_difference(names, names_alone)}"
-    return _in_a_word(alone, mended, states, problem), problem, alone, mended
+    return _in_a_word(alone, patched, states, problem), problem, alone, patched
 
 
-def _in_a_word(alone: Outcome, mended: Outcome, states: set[str], problem: str | None) -> str:
+def _in_a_word(alone: Outcome, patched: Outcome, states: set[State], problem: str | None) -> str:
     if problem:
         return "to be looked at"
-    if mended[0] == "raised":
+    if patched[0] == "raised":
         return "raises as it would"
     if alone[0] == "raised":
-        return "mended what could not be imported"
-    return "imported and mended" if "applied" in states else "imported as it is"
+        return "patched what could not be imported"
+    return "imported and patched" if State.APPLIED in states else "imported as it is"
 
 
 def _difference(names: dict[str, str], others: dict[str, str]) -> list[str]:
@@ -160,7 +163,7 @@ def _can_be_imported(target: str) -> bool:
             return False
         importlib.import_module(target)
     except Exception:
-        return False  # neither on this machine nor mended by nobody: not what is tested here
+        return False  # it is not on this machine, or cannot be imported unpatched either
     return True
 
 

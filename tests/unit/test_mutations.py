@@ -1,6 +1,6 @@
 """Whatever upstream becomes, macfix does not make it worse: thousands of changed sources.
 
-Every mutant of every target either imports exactly as it would without macfix, or is mended; there
+Every mutant of every target either imports exactly as it would without macfix, or patched; there
 is never a new exception, never half a patch, and everything can be undone. `MACFIX_HEAVY=full` runs
 2000 of each target of the newest tractor and piker, and 500 more of each in every older tractor,
 instead of the everyday share; `MACFIX_SEED` draws others.
@@ -52,7 +52,7 @@ def run(
 ) -> dict[str, Any]:
     """Import *count* mutants of each target on *path*, or of *targets* only.
 
-    On a Mac, the rest of upstream is mended.
+    On a Mac, the rest of upstream is patched.
     """
     env = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     env |= sandbox.variables() | WORLDS[world]
@@ -87,18 +87,18 @@ def check(
     """Print the count, and fail with the first few mutants that macfix is to blame for.
 
     A mutant can be broken twice: by the defect, and by what was changed about it. Once the defect
-    is mended it must raise what it raises on Linux, and nothing else.
+    is patched it must raise what it raises on Linux, and nothing else.
     """
-    total = sum(sum(came_of.values()) for came_of in answer["seen"].values())
+    total = sum(sum(outcomes.values()) for outcomes in answer["seen"].values())
     with capsys.disabled():
         print(f"\n{what}: {total} mutants of {len(answer['seen'])} targets, seed {SEED}")
-        for target, came_of in answer["seen"].items():
-            print(f"  {target}: {came_of}")
+        for target, outcomes in answer["seen"].items():
+            print(f"  {target}: {outcomes}")
     assert total > count
     blame = [
         f"{suspect['mutant']}: {suspect['problem']}"
         for suspect in answer["blame"]
-        if suspect["mended"] != on_linux["raised"].get(suspect["mutant"])
+        if suspect["patched"] != on_linux["raised"].get(suspect["mutant"])
     ]
     assert blame == [], "\n".join(blame[:10])
 
