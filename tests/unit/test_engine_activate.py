@@ -231,7 +231,8 @@ def test_a_target_that_a_plugin_imports_is_late_and_said_to_be(folder: Path) -> 
     import macfix
     macfix.activate()
     import tractor.thing
-    print(tractor.thing.answer, [str(e.state) for e in macfix.status().entries if e.patch == "own-p"])
+    entries = macfix.status().entries
+    print(tractor.thing.answer, [str(e.state) for e in entries if e.patch == "own-p"])
     """
     lines = run(folder, program, **FORCED)
     assert lines[0] == "1 ['target already imported']"
