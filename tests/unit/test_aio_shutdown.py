@@ -48,6 +48,7 @@ def stand_in() -> ModuleType:
                 done.set()
 
         task = asyncio.create_task(run())
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())  # as tractor does
         return SimpleNamespace(_aio_task=task, _aio_task_complete=done, _trio_exited=False)
 
     @asynccontextmanager
