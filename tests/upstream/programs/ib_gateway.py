@@ -75,6 +75,10 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 writer.write(answer)
     except asyncio.IncompleteReadError as error:
         end = "orderly" if not error.partial else "cut off"
+    except BrokenPipeError:
+        # Linux says so where the client's end had come before its answer to one more message
+        # (tcp_reset() in net/ipv4/tcp_input.c, CLOSE_WAIT); without that end it is a reset
+        end = "orderly"
     except ConnectionError as error:
         end = "reset" if isinstance(error, ConnectionResetError) else repr(error)
     finally:
