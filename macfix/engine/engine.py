@@ -10,11 +10,13 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any
 
-from . import cache, once
+from macfix import _once
+
+from . import cache
 from .changes import Changes
 from .config import Config
 from .diagnosis import diagnose, does_not_parse
-from .errors import PatchFailedError, describe
+from .errors import PatchFailedError, describe, warn
 from .ledger import Entry, Ledger, State
 from .patch import Answers, Diagnosis, Patch, unknown
 from .plugins import Plugins
@@ -59,7 +61,7 @@ class Engine:
             PatchFailedError: if ``MACFIX_STRICT`` is set, and a plugin cannot be loaded or a
                 variable is wrong.
         """
-        once.join_tree()
+        self._named_tree = _once.join_tree()
         self._modules_before = frozenset(sys.modules)
         self.config = config
         self.plugins = Plugins(config, builtin)
@@ -247,7 +249,8 @@ class Engine:
             for name, changes in reversed(by_patch.items()):
                 left += [f"{target}: {name}: {problem}" for problem in changes.revert()]
         self._changes.clear()
-        once.leave_tree()
+        if self._named_tree:
+            _once.leave_tree()
         return left
 
     # -- the ledger ----------------------------------------------------------------------------
@@ -314,4 +317,5 @@ class Engine:
             self._warn(f"{problem.where}: {problem.message}")
 
     def _warn(self, message: str) -> None:
-        once.warn_once(message, self.config.cache)
+        if _once.is_first(message, self.config.cache):
+            warn(message)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from macfix import Changes, Diagnosis, Source, hookimpl, needed
-from macfix.engine import once
+from macfix import _once as once
 from macfix.engine.config import Config
 from macfix.engine.engine import Engine
 from macfix.engine.finder import Finder

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from macfix import _once
 from macfix.darwin.segments import database, place, tree
 from macfix.darwin.segments.kernel import probe, unlink_segment
 from macfix.darwin.segments.names import kernel_name
@@ -175,14 +176,16 @@ def segment_owners() -> Iterator[Any]:
 @contextmanager
 def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let this process be a member of no tree, as one that has just been started."""
-    os.environ.pop(tree.VARIABLE, None)
+    for variable in (tree.VARIABLE, _once.VARIABLE):
+        os.environ.pop(variable, None)
     with monkeypatch.context() as fresh:
         fresh.setattr(tree, "_own", None)
         fresh.setattr(place, "_seen", set())
         fresh.setattr(database, "_patience", database.PATIENCE)
-        fresh.setattr(database, "_has_reported", False)
+        fresh.setattr(_once, "_said", set())
         yield
-    os.environ.pop(tree.VARIABLE, None)
+    for variable in (tree.VARIABLE, _once.VARIABLE):
+        os.environ.pop(variable, None)
 
 
 def exists(key: str) -> bool:

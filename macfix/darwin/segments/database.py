@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from macfix import _once
 from macfix.darwin.segments import place
 from macfix.darwin.segments.place import NotWantedError, StrangeFileError, UnavailableError
 
@@ -30,7 +31,6 @@ PATIENCE = 5.0
 _lock = threading.RLock()
 _is_busy = False
 _patience = PATIENCE
-_has_reported = False
 
 
 class Record(NamedTuple):
@@ -176,11 +176,10 @@ def patiently(db: sqlite3.Connection, statement: str) -> None:
 
 def report(problem: Exception) -> None:
     """Say once in a tree of processes that the registry cannot be used, and why."""
-    global _has_reported
-    if not _has_reported and not isinstance(problem, NotWantedError):
-        _has_reported = True
-        if place.is_first_of_tree_to_report():
-            log.warning("shared memory is not on record, and none is freed by itself: %s", problem)
+    if isinstance(problem, NotWantedError):
+        return
+    if _once.is_first("shared memory is not on record", place.folder()):
+        log.warning("shared memory is not on record, and none is freed by itself: %s", problem)
 
 
 def _open(path: str) -> sqlite3.Connection:

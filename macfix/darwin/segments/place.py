@@ -26,7 +26,7 @@ VERSION = 1
 
 _SUFFIX = f".{VERSION}.sqlite3"
 # and what the versions of macfix before this registry have kept here
-_OLD_FILES = re.compile(r".*\.\d+\.(sqlite3|said)|.*\.journal$|\.new-|gate$|races(\.older)?$")
+_OLD_FILES = re.compile(r".*\.\d+\.sqlite3|.*\.journal$|\.new-|gate$|races(\.older)?$")
 
 _seen: set[str] = set()
 
@@ -67,6 +67,14 @@ def location() -> str:
         if name == boot_id() + _SUFFIX and is_private(folder):
             return named
     return os.path.join(_state_folder(), "shm", boot_id() + _SUFFIX)
+
+
+def folder() -> str | None:
+    """Return the folder of the registry's file, or None if there can be none."""
+    try:
+        return os.path.dirname(location())
+    except UnavailableError:
+        return None
 
 
 def _state_folder() -> str:
@@ -110,23 +118,6 @@ def prepare(path: str) -> None:
         raise StrangeFileError("it is no file of this user's")
     if not os.access(path, os.W_OK):  # SQLite would read it, and keep nobody else from writing
         raise UnavailableError(f"{path} is read-only")
-
-
-def is_first_of_tree_to_report() -> bool:
-    """Say whether no process of this one's tree has asked this before, as far as that is known.
-
-    Who creates the file that is named after the tree is the first.
-    """
-    tree = os.environ.get(TREE_VARIABLE, "").partition(":")[0]
-    with contextlib.suppress(UnavailableError, OSError):
-        path = location()
-        if tree.isalnum() and not owner_is_somebody_else(path):
-            said = path.replace(".sqlite3", f".said.{tree}")
-            try:
-                os.close(os.open(said, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            except FileExistsError:
-                return False
-    return True
 
 
 def _remove_old_files(folder: str) -> None:

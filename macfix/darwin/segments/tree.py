@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from macfix import _once
 from macfix.darwin.segments import database, place, reaping
 from macfix.darwin.segments.database import log, report, transaction
 from macfix.darwin.segments.place import UnavailableError
@@ -139,6 +140,7 @@ def _enter(
 
 
 def _publish(own: Member) -> None:
+    _once.join_tree()
     if os.environ.get(VARIABLE) != own.variables()[VARIABLE]:
         os.environ.update(own.variables())
 

@@ -11,18 +11,19 @@ from pathlib import Path
 import pytest
 
 from macfix import MacfixWarning
-from macfix.engine import once
+from macfix import _once as once
+from macfix.engine.errors import warn
 from tests.support.surroundings import REPOSITORY
 
 SAY = (
-    "import sys, warnings; from macfix.engine import once; "
-    "once.join_tree(); once.warn_once(sys.argv[1], sys.argv[2] or None)"
+    "import sys; from macfix import _once; from macfix.engine.errors import warn; "
+    "_once.join_tree(); _once.is_first(sys.argv[1], sys.argv[2] or None) and warn(sys.argv[1])"
 )
 
 PARENT = f"""
 import subprocess, sys
-from macfix.engine import once
-once.join_tree()
+from macfix import _once
+_once.join_tree()
 words = [sys.executable, "-c", {SAY!r}, *sys.argv[1:]]
 children = [subprocess.Popen(words) for _ in range(4)]
 print([child.wait() for child in children])
@@ -52,7 +53,8 @@ def count_of_warnings(folder: Path | None, message: str = "said") -> int:
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        once.warn_once(message, None if folder is None else str(folder))
+        if once.is_first(message, None if folder is None else str(folder)):
+            warn(message)
     return sum(warning.category is MacfixWarning for warning in caught)
 
 
@@ -119,10 +121,10 @@ def test_files_of_yesterday_are_removed(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_tree_is_named_once_and_its_name_can_be_taken_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    once.join_tree()
+    assert not once.join_tree()
     assert os.environ[once.VARIABLE] == "0a"
     monkeypatch.delenv(once.VARIABLE)
-    once.join_tree()
+    assert once.join_tree()
     assert os.environ[once.VARIABLE].isalnum()
     once.leave_tree()
     assert once.VARIABLE not in os.environ

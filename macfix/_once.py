@@ -13,8 +13,6 @@ import time
 
 from macfix._files import is_private, make_private, owner_is_somebody_else
 
-from .errors import warn
-
 VARIABLE = "MACFIX_TREE"
 """Environment variable: the name of the process tree."""
 
@@ -24,9 +22,10 @@ _KEPT = 86400.0
 _said: set[str] = set()
 
 
-def join_tree() -> None:
-    """Give this process's tree a name, which its children inherit, unless it has one."""
-    os.environ.setdefault(VARIABLE, os.urandom(8).hex())
+def join_tree() -> bool:
+    """Give this process's tree a name, which its children inherit; False if it has one."""
+    tree = os.environ.setdefault(VARIABLE, own := os.urandom(8).hex())
+    return tree == own
 
 
 def leave_tree() -> None:
@@ -34,20 +33,20 @@ def leave_tree() -> None:
     os.environ.pop(VARIABLE, None)
 
 
-def warn_once(message: str, folder: str | None) -> None:
-    """Issue *message* as a warning, unless a process of this tree has done so.
+def is_first(message: str, folder: str | None) -> bool:
+    """Say whether neither this process nor another one of its tree has asked about *message*.
 
     Args:
-        message: what to say.
+        message: what is to be said.
         folder: where macfix may keep files, or None.
     """
-    if message not in _said:
-        _said.add(message)
-        if folder is None or _is_first(message, os.path.join(folder, "said")):
-            warn(message)
+    if message in _said:
+        return False
+    _said.add(message)
+    return folder is None or _is_first_of_tree(message, os.path.join(folder, "said"))
 
 
-def _is_first(message: str, folder: str) -> bool:
+def _is_first_of_tree(message: str, folder: str) -> bool:
     tree = os.environ.get(VARIABLE, "")
     if not tree.isalnum() or owner_is_somebody_else(folder):
         return True
