@@ -125,11 +125,6 @@ def written(name: str = NAME) -> list[str]:
     return [file for file in files if (data := _read(file)) is not None and _is_ours(data)]
 
 
-def is_enabled() -> bool:
-    """Whether interpreters of this environment come up with this macfix."""
-    return not problems()
-
-
 def problems() -> list[str]:
     """Why interpreters of this environment do not come up with this macfix; nothing if they do."""
     files = written()

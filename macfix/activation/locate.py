@@ -14,7 +14,7 @@ import sysconfig
 from collections.abc import Sequence
 from importlib.machinery import PathFinder
 
-from macfix.engine import survey
+from macfix.engine import locating
 
 _LAUNCHER = "'''exec'"
 
@@ -188,7 +188,7 @@ def _package(name: str) -> Found:
     if not _is_dotted(name):
         return "that is not a name of one"
     safe = getattr(sys.flags, "safe_path", False) or sys.flags.isolated
-    spec = survey.locate(name, () if safe else (_working_directory(),))
+    spec = locating.locate(name, () if safe else (_working_directory(),))
     if spec is None:
         return "no module of that name is installed"
     if spec.submodule_search_locations is None:

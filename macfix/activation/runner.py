@@ -11,15 +11,13 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from . import enabling, environment
 from .locate import CannotRunError
 
 
-@dataclass(frozen=True)
-class CommandLine:
+class CommandLine(NamedTuple):
     """How this process's interpreter was started.
 
     Attributes:
@@ -109,7 +107,7 @@ def _check_reach() -> None:
             "with -S Python executes neither sitecustomize nor .pth files, so macfix cannot get "
             "into the program: leave out -S"
         )
-    if sys.flags.ignore_environment and not enabling.is_enabled():
+    if sys.flags.ignore_environment and enabling.problems():
         flag = "-I" if sys.flags.isolated else "-E"
         raise CannotRunError(
             f"with {flag} Python ignores PYTHONPATH, so macfix cannot get into the program: run "

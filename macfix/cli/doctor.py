@@ -16,7 +16,7 @@ from macfix.activation import activate, environment
 from macfix.activation.locate import script_folders
 from macfix.darwin.sockets import runtime_dir
 from macfix.engine.config import Config
-from macfix.engine.survey import locate
+from macfix.engine.locating import locate
 
 from .tables import facts
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from macfix import simulate
 from macfix.activation.activate import activate, status
-from macfix.engine.survey import locate
+from macfix.engine.locating import locate
 
 Tell = Callable[[dict[str, Any]], None]
 

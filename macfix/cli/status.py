@@ -62,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
         or if a target cannot be imported.
     """
     plugins = load_plugins()
-    malformed = [problem.as_dict() for problem in documentation.problems(plugins)]
+    malformed = [asdict(problem) for problem in documentation.problems(plugins)]
     if sys.platform == "darwin" or args.simulate is not None:
         return _show_ledger(args, malformed)
     return _show_survey(args, plugins, malformed)
@@ -181,7 +181,7 @@ def _show_survey(
     args: argparse.Namespace, plugins: Plugins, malformed: list[dict[str, Any]]
 ) -> int:
     findings = survey(plugins)
-    problems = [problem.as_dict() for problem in plugins.problems] + malformed
+    problems = [asdict(problem) for problem in plugins.problems] + malformed
     reason = f"macfix is inactive here: {sys.platform} does not need it"
     if args.json:
         data = {"active": False, "reason": reason, "simulated": None, "problems": problems}

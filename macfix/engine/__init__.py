@@ -9,6 +9,7 @@ To be read in the order in which an import of a target goes through it:
   needs, :mod:`rewriting` for the code, and gives each install a record of its :mod:`changes`;
 - :mod:`ledger` keeps the state of every patch.
 
-Beside them: :mod:`config` (the user's choices) and :mod:`survey` (diagnoses without an import). For
-who writes a patch: :mod:`patch`, :mod:`source`, :mod:`syntax`.
+Beside them: :mod:`config` (the user's choices), and for the command line :mod:`survey` (diagnoses
+without an import, of what :mod:`locating` finds). For who writes a patch: :mod:`patch`,
+:mod:`source`, :mod:`syntax`.
 """

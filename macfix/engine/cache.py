@@ -33,8 +33,6 @@ from .patch import Answers, Diagnosis
 _KEPT = 8
 """Files kept for each module: the versions of an upstream that one may switch between."""
 
-_STATES = frozenset({"needed", "not needed", "unknown"})
-
 
 class Cache:
     """Answers on disk. Reading and writing never raise."""
@@ -54,11 +52,9 @@ class Cache:
             if not is_private(self._folder):
                 return None
             given = json.loads(read_own(os.path.join(self._folder, key)))
-            answers = {str(name): Diagnosis(*answer) for name, answer in given.items()}
+            return {str(name): Diagnosis.of(answer) for name, answer in given.items()}
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return None
-        whole = all(a.state in _STATES and isinstance(a.reason, str) for a in answers.values())
-        return answers if whole else None
 
     def write(self, key: str, answers: Answers) -> None:
         """Keep *answers* under *key*; silently nothing if that is not possible."""

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from .patch import Answers, Diagnosis, Patch, unknown
 from .source import Source
 
-_STATES = frozenset({"needed", "not needed", "unknown"})
-
 
 def diagnose(
     source: Source, patches: Sequence[Patch], failed: Callable[[Patch, BaseException], None]
@@ -23,7 +21,7 @@ def diagnose(
     answers: Answers = {}
     for patch in patches:
         try:
-            answers[patch.name] = _checked(patch.diagnose(source))
+            answers[patch.name] = Diagnosis.of(patch.diagnose(source))
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -37,15 +35,6 @@ def diagnose(
 def does_not_parse(error: BaseException) -> str:
     """The reason that the ledger gives for a source whose parsing raised *error*."""
     return f"its source does not parse on this Python: {error}"
-
-
-def _checked(answer: object) -> Diagnosis:
-    # looked at by its shape: where somebody has purged sys.modules there are two of each class
-    if isinstance(answer, tuple) and len(answer) == 2:
-        state, reason = answer
-        if state in _STATES and isinstance(reason, str):
-            return Diagnosis(state, reason)
-    raise TypeError(f"diagnose() gave {answer!r}, not needed(), not_needed() or unknown()")
 
 
 def _unparsable(source: Source) -> str | None:

@@ -94,21 +94,19 @@ class Engine:
             PatchFailedError: if a patch fails and ``MACFIX_STRICT`` is set; nothing else.
         """
         patches = self.patches(spec.name)
+        plan = Plan(spec.name)
         try:
-            return self._plan(spec, loader, patches)
+            source = Source.of(spec, loader)
+            plan.needed = self._needed(spec.name, source, patches)
+            if source is not None:
+                plan.path = source.path
+                self._rewrite(plan, source, loader)
         except PatchFailedError:
             raise
         except Exception as error:  # an importer that misbehaves: the module runs as it is
             for patch in patches:
                 self._failed(patch, spec.name, "looking at the source raised", error)
             return Plan(spec.name)
-
-    def _plan(self, spec: ModuleSpec, loader: Any, patches: list[Patch]) -> Plan:
-        source = Source.of(spec, loader)
-        plan = Plan(spec.name, needed=self._needed(spec.name, source, patches))
-        if source is not None:
-            plan.path = source.path
-            self._rewrite(plan, source, loader)
         return plan
 
     def _needed(self, target: str, source: Source | None, patches: list[Patch]) -> dict[Patch, str]:

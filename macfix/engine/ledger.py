@@ -43,7 +43,7 @@ class Entry:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self) | {"state": self.state.value}
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,6 @@ class Problem:
     where: str
     message: str
     traceback: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -86,13 +82,7 @@ class Status:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {
-            "active": self.active,
-            "reason": self.reason,
-            "entries": [entry.as_dict() for entry in self.entries],
-            "problems": [problem.as_dict() for problem in self.problems],
-            "notes": dict(self.notes),
-        }
+        return asdict(self)
 
     def __str__(self) -> str:
         lines = [f"macfix is {'active' if self.active else 'not active'}: {self.reason}"]

@@ -23,6 +23,7 @@ a patch that only installs, and may do so into a target that has executed alread
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +48,16 @@ class Diagnosis(NamedTuple):
 
     state: Literal["needed", "not needed", "unknown"]
     reason: str
+
+    @classmethod
+    def of(cls, answer: Any) -> Diagnosis:
+        """Read *answer*, of a patch or from the cache; raises `ValueError` if it is none."""
+        # looked at by its shape: where somebody has purged sys.modules there are two of each class
+        with contextlib.suppress(TypeError, ValueError):
+            state, reason = answer
+            if state in ("needed", "not needed", "unknown") and isinstance(reason, str):
+                return cls(state, reason)
+        raise ValueError(f"diagnose() gave {answer!r}, not needed(), not_needed() or unknown()")
 
 
 Answers = dict[str, Diagnosis]

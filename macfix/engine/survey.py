@@ -5,15 +5,13 @@ Nothing of upstream is imported: an upstream that cannot be imported can be surv
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec, PathFinder
-from typing import TYPE_CHECKING, Any
+from importlib.machinery import ModuleSpec
+from typing import TYPE_CHECKING
 
 from .diagnosis import diagnose
 from .errors import describe
+from .locating import locate
 from .patch import Diagnosis, Patch, unknown
 from .source import Source
 
@@ -51,31 +49,6 @@ def survey(plugins: Plugins) -> list[Finding]:
         if spec is not None:
             findings += _ask_all(list(plugins.patches(target)), spec)
     return findings
-
-
-def locate(name: str, first: Sequence[str] = ()) -> ModuleSpec | None:
-    """Find the module *name* without importing it or any of its packages.
-
-    Args:
-        name: its dotted name.
-        first: folders to look in before those of ``sys.path``.
-    """
-    top, *rest = name.split(".")
-    try:
-        spec = PathFinder.find_spec(top, [*first, *sys.path]) or importlib.util.find_spec(top)
-    except Exception:
-        return None  # an importer that misbehaves, or a module without a spec
-    for part in rest:
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        # by its last part alone: for a dotted name, namespace packages ask for an imported parent
-        spec = PathFinder.find_spec(part, list(spec.submodule_search_locations))
-    if spec is not None and rest:
-        spec.name = name
-        loader: Any = spec.loader
-        if hasattr(loader, "name"):
-            loader.name = name
-    return spec
 
 
 def _ask_all(patches: list[Patch], spec: ModuleSpec) -> list[Finding]:

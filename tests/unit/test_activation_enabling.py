@@ -129,11 +129,11 @@ def test_the_cause_is_named(
 ) -> None:
     enabling.enable()
     assert enabling.problems() == []
-    assert enabling.is_enabled()
+    assert not enabling.problems()
     cause(packages, monkeypatch)
     (problem,) = enabling.problems()
     assert CAUSES[cause] in problem
-    assert not enabling.is_enabled()
+    assert enabling.problems()
     if "`macfix enable`" in problem:
         assert enabling.enable() == (str(packages / NAME), True)
         assert enabling.problems() == []
