@@ -14,10 +14,12 @@ from pathlib import Path
 from macfix import __version__, simulate
 from macfix.activation import activate, environment
 from macfix.activation.locate import script_folders
+from macfix.darwin.segments import place, reaping
 from macfix.darwin.sockets import runtime_dir
 from macfix.engine.config import Config
 from macfix.engine.locating import locate
 
+from . import shm
 from .tables import facts
 
 DISTRIBUTIONS = ("wrapt", "pluggy", "trio", "numpy", "tractor", "piker")
@@ -148,6 +150,23 @@ def _folder(path: str | None) -> str:
     return f"{path} (mode {mode & 0o7777:04o})"
 
 
+def _shared_memory() -> Facts:
+    try:
+        path = place.location()
+        found = shm.findings_in(path)
+    except (place.UnavailableError, OSError) as error:
+        yield "registry", f"cannot be used, so nothing is freed by itself: {error}"
+        return
+    yield "registry", path if os.path.exists(path) else f"{path} (not there yet)"
+    for state, advice in (
+        (reaping.ALIVE, ""),
+        (reaping.LEAKED, ": `macfix shm reap` frees that"),
+        (reaping.UNCLEAR, ": `macfix shm ls` says why"),
+    ):
+        there = any(one.state == state for one in found)
+        yield state, shm.total(found, state) + (advice if there else "")
+
+
 def _limits() -> Facts:
     import resource
 
@@ -164,5 +183,6 @@ SECTIONS: dict[str, Callable[[], Facts]] = {
     "plugins and their patches": _plugins,
     "settings": _settings,
     "folders": _folders,
+    "shared memory": _shared_memory,
     "limits": _limits,
 }

@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _ls(args: argparse.Namespace, path: str) -> int:
-    findings, races = _findings(path), _races(path)
+    findings, races = findings_in(path), _races(path)
     if args.json:
         latest = [race._asdict() for race in races[-20:]]
         counted = {"count": len(races), "latest": latest}
@@ -94,7 +94,7 @@ def _ls(args: argparse.Namespace, path: str) -> int:
 
 
 def _show(args: argparse.Namespace, path: str) -> int:
-    findings = [one for one in _findings(path) if _is_called(one, args.key)]
+    findings = [one for one in findings_in(path) if _is_called(one, args.key)]
     if not findings:
         return _failed(f"no segment {args.key!r}; `macfix shm ls` lists them")
     if args.json:
@@ -107,7 +107,7 @@ def _show(args: argparse.Namespace, path: str) -> int:
 
 
 def _reap(args: argparse.Namespace, path: str) -> int:
-    findings = _findings(path)
+    findings = findings_in(path)
     is_asked = not args.json and not args.dry_run and _at_a_terminal()
     if is_asked and any(one.state == LEAKED for one in findings):
         _print_outcome(findings, "would be freed")
@@ -123,9 +123,9 @@ def _reap(args: argparse.Namespace, path: str) -> int:
 
 
 def _force(args: argparse.Namespace, path: str) -> int:
-    findings = [one for one in _findings(path) if _is_called(one, args.force)]
+    findings = [one for one in findings_in(path) if _is_called(one, args.force)]
     heads = {one.record.head for one in findings}
-    findings = [one for one in _findings(path) if one.record.head in heads or one in findings]
+    findings = [one for one in findings_in(path) if one.record.head in heads or one in findings]
     unrecorded = _unrecorded(args.force)
     if not findings and unrecorded is None:
         return _failed(f"no segment {args.force!r}; `macfix shm ls` lists them")
@@ -159,7 +159,7 @@ def _forget(args: argparse.Namespace, path: str) -> int:
 # -- what there is ---------------------------------------------------------------------------------
 
 
-def _findings(path: str) -> list[Finding]:
+def findings_in(path: str) -> list[Finding]:
     """The segments, oldest first; none, and no file, where nothing was ever on record."""
     return _sorted(sort_out(path, free=False)) if os.path.exists(path) else []
 
@@ -204,6 +204,12 @@ def _print_table(findings: list[Finding]) -> None:
     print(table(titles, map(_row, findings)))
 
 
+def total(findings: list[Finding], state: str) -> str:
+    """How many of *findings* are in *state*, and their size."""
+    sizes = [one.record.size for one in findings if one.state == state]
+    return f"{_count(len(sizes), 'segment')}, {_size(sum(sizes))}"
+
+
 def _print_outcome(findings: list[Finding], freed: str) -> None:
     rows = [
         (
@@ -216,8 +222,7 @@ def _print_outcome(findings: list[Finding], freed: str) -> None:
     ]
     if rows:
         print(table(("key", "size", "of", "outcome"), rows))
-    sizes = [one.record.size for one in findings if one.state == LEAKED]
-    print(f"{_count(len(sizes), 'segment')}, {_size(sum(sizes))}, {freed}")
+    print(f"{total(findings, LEAKED)}, {freed}")
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

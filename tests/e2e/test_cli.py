@@ -385,7 +385,8 @@ def test_doctor_reports_versions_and_places(folder: Path) -> None:
     assert re.search(r"wrapt +\d", done.stdout)
     assert str(folder / "tractor" / "__init__.py") in line(done.stdout, "  tractor ")
     assert "not installed" in line(done.stdout, "  piker ")
-    for title in ("Python", "machine", "packages", "activation", "settings", "folders", "limits"):
+    titles = ("Python", "machine", "packages", "activation", "settings", "folders", "limits")
+    for title in (*titles, "shared memory"):
         assert title in done.stdout.splitlines()
     assert "not known" not in done.stdout
 
