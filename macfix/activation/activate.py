@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from macfix import patches
 from macfix.engine.config import Config
 from macfix.engine.engine import Engine
+from macfix.engine.errors import warn
 from macfix.engine.finder import Finder
 from macfix.engine.ledger import Status
 from macfix.engine.plugins import Plugins
@@ -19,14 +21,10 @@ BUILTIN = {name: f"{patches.__name__}.{name}" for name in patches.PLUGINS}
 """The modules of macfix's own plugins, by name."""
 
 
-def _finder_that_is_there() -> Finder | None:
-    """The finder of an earlier macfix, which somebody (coverage) has purged from sys.modules."""
-    finders: list[Any] = list(sys.meta_path)
-    return next((finder for finder in finders if hasattr(finder, "start_engine")), None)
-
-
 _lock = threading.Lock()
-_finder = _finder_that_is_there()
+_finders: list[Any] = list(sys.meta_path)
+# there is one of an earlier macfix where somebody (coverage) has purged sys.modules of that
+_finder: Finder | None = next((each for each in _finders if hasattr(each, "start_engine")), None)
 
 
 def activate(*, children: bool = True) -> bool:
@@ -50,6 +48,8 @@ def activate(*, children: bool = True) -> bool:
     global _finder
     config = Config.from_environ()
     if not config.wanted:
+        if config.enabled and "MACFIX_SIMULATE" in os.environ:
+            warn(_why_not())
         return False
     with _lock:
         first = _finder is None
@@ -124,6 +124,11 @@ def _why_not() -> str:
     config = Config.from_environ()
     if not config.enabled:
         return "MACFIX=off"
+    if not config.wanted and "MACFIX_SIMULATE" in os.environ:
+        return (
+            "MACFIX_SIMULATE counts when an interpreter comes up with macfix, not later: start "
+            "`python -m macfix --simulate PROGRAM` (`-m pytest --macfix` for a test suite)"
+        )
     if not config.wanted:
         return f"{sys.platform} does not need it"
     return "activate() was not called"

@@ -9,6 +9,7 @@ uninstalled without ``macfix disable``, nothing happens.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import py_compile
 import site
@@ -16,6 +17,8 @@ import stat
 import subprocess
 import sys
 import sysconfig
+from importlib.machinery import SourcelessFileLoader
+from importlib.util import cache_from_source
 
 from macfix._files import world_writable, write_atomically
 
@@ -28,9 +31,6 @@ AUTOLOAD = "_macfix_autoload.py"
 _MARK = b"# Written by `macfix enable`; `macfix disable` removes it."
 _SOURCE = os.path.join(SITE, AUTOLOAD)
 _HIDDEN = getattr(stat, "UF_HIDDEN", 0x8000)
-_PATIENCE = 60.0
-"""Seconds that an interpreter may take to come up."""
-
 _PROBE = "import sys; print(sum(hasattr(finder, 'is_macfix') for finder in sys.meta_path))"
 
 
@@ -90,8 +90,8 @@ def enable() -> tuple[str, bool]:
         if before != data or _may_be_changed(file):
             _write(file, data)
             changed = True
-    py_compile.compile(os.path.join(place, AUTOLOAD))
-    file = os.path.join(place, NAME)
+        if name == AUTOLOAD:
+            _compile(file)
     flags = getattr(os.stat(file), "st_flags", 0)  # macOS only, as is os.chflags
     if flags & _HIDDEN:
         getattr(os, "chflags")(file, flags & ~_HIDDEN)  # noqa: B009
@@ -178,7 +178,7 @@ def _count_in_a_new_interpreter() -> str:
             env=env,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=60,
         )
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
@@ -249,6 +249,18 @@ def _read(file: str) -> bytes | None:
             return stream.read()
     except OSError:
         return None
+
+
+def _compile(file: str) -> None:
+    """Write the bytecode of *file*, all or none: each start would stumble over a part of it."""
+    bytecode = cache_from_source(file)
+    try:
+        py_compile.compile(file)  # which does not notice each time that the disk is full
+        SourcelessFileLoader("", bytecode).get_code("")
+    except (OSError, ImportError, EOFError, ValueError, TypeError) as error:
+        with contextlib.suppress(OSError):
+            os.unlink(bytecode)
+        raise CannotEnableError(f"cannot write {bytecode}: {error}") from None
 
 
 def _write(file: str, data: bytes) -> None:

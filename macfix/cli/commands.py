@@ -75,10 +75,20 @@ def dispatch(words: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read it has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains as it ends
-        return 1
+    except OSError as error:  # of the environment: a full disk, a pipe that nobody reads
+        return _failed(error)
     return status
+
+
+def _failed(error: OSError) -> int:
+    if not isinstance(error, BrokenPipeError):  # else whoever read it has seen enough
+        print(f"macfix: {error}", file=sys.stderr)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains as it ends
+    return 1
 
 
 def _dispatch(words: list[str]) -> int:

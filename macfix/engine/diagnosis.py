@@ -9,15 +9,17 @@ from .source import Source
 
 
 def diagnose(
-    source: Source, patches: Sequence[Patch], failed: Callable[[Patch, BaseException], None]
+    source: Source | None, patches: Sequence[Patch], failed: Callable[[Patch, BaseException], None]
 ) -> Answers:
     """What each of *patches* says of *source*, by its name; without those that fail.
 
     Args:
-        source: the target's.
+        source: the target's, or None where it cannot be read.
         patches: those that may be needed.
         failed: called with a patch whose ``diagnose()`` raised, and the error.
     """
+    if source is None:
+        return {patch.name: unknown("its source cannot be read") for patch in patches}
     answers: Answers = {}
     for patch in patches:
         try:

@@ -111,10 +111,7 @@ class Engine:
 
     def _needed(self, target: str, source: Source | None, patches: list[Patch]) -> dict[Patch, str]:
         """Those of *patches* that *source* needs, with the reasons; the others are entered."""
-        if source is None:
-            answers = {patch.name: unknown("its source cannot be read") for patch in patches}
-        else:
-            answers = self._diagnose(source, patches)
+        answers = self._diagnose(target, source, patches)
         needed: dict[Patch, str] = {}
         for patch in patches:
             answer = answers.get(patch.name)
@@ -126,20 +123,16 @@ class Engine:
                 self._enter_diagnosis(patch, target, answer)
         return needed
 
-    def _diagnose(self, source: Source, patches: list[Patch]) -> Answers:
-        key = cache.key_of(
-            source.module,
-            source.data,
-            self.plugins.plugins_of(source.module),
-            [patch.module for patch in patches],
-        )
+    def _diagnose(self, target: str, source: Source | None, patches: list[Patch]) -> Answers:
+        plugins, modules = self.plugins.plugins_of(target), [patch.module for patch in patches]
+        key = source and cache.key_of(target, source.data, plugins, modules)
         answers = self._cache.read(key) if key else None
         names = {patch.name for patch in patches}
         if answers is None or answers.keys() != names:
             answers = diagnose(
                 source,
                 patches,
-                lambda patch, error: self._failed(patch, source.module, "diagnose() raised", error),
+                lambda patch, error: self._failed(patch, target, "diagnose() raised", error),
             )
             if key and answers.keys() == names:
                 self._cache.write(key, answers)
@@ -256,7 +249,7 @@ class Engine:
     def entries(self) -> list[Entry]:
         """A line for every patch at every target, loading those that were not asked for yet."""
         return [
-            self.ledger.get(patch.name, target) or self._undecided(patch, target)
+            self.ledger.entries.get((patch.name, target)) or self._undecided(patch, target)
             for target in self.plugins.targets
             for patch in self.plugins.patches(target)
         ]

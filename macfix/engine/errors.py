@@ -24,12 +24,13 @@ class MacfixWarning(UserWarning):
 
 
 def describe(error: BaseException) -> str:
-    """The type and the text of *error*, also where its ``__str__`` raises."""
+    """The type and the text of *error*, and the file of the module that lacks something."""
     try:
         text = str(error)
     except Exception:
         text = "<its text cannot be had>"
-    return f"{type(error).__name__}: {text}"
+    file = getattr(getattr(error, "obj", None), "__file__", None)  # of an AttributeError
+    return f"{type(error).__name__}: {text}" + (f" (in {file})" if file else "")
 
 
 def warn(message: str) -> None:

@@ -96,6 +96,7 @@ class Ledger:
     """What happened to patches so far.
 
     Attributes:
+        entries: the lines of patches to which something has happened, by patch and target.
         problems: plugins that could not be loaded, patches that were refused, wrong names.
         notes: facts about this process, by name.
     """
@@ -106,7 +107,7 @@ class Ledger:
             observe: called with each entry, right after it was made.
         """
         self._observe = observe
-        self._entries: dict[tuple[str, str], Entry] = {}
+        self.entries: dict[tuple[str, str], Entry] = {}
         self.problems: list[Problem] = []
         self.notes: dict[str, str] = {}
 
@@ -115,9 +116,5 @@ class Ledger:
     ) -> None:
         """Put the state of *patch* at *target* in the place of an earlier one."""
         entry = Entry(patch, target, state, reason, traceback)
-        self._entries[patch, target] = entry
+        self.entries[patch, target] = entry
         self._observe(entry)
-
-    def get(self, patch: str, target: str) -> Entry | None:
-        """The line of *patch* at *target*, if anything has happened to it there."""
-        return self._entries.get((patch, target))

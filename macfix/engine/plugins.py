@@ -49,13 +49,13 @@ class Plugins:
             self.manager.set_blocked(name)
         for name, module in builtin.items():
             if name not in config.block:
-                self._register(name, partial(self._register_module, name, module))
+                self._register(name, partial(import_module, module))
         others = self._third_party()
         self.installed = [*builtin, *(point.name for point in others)]
         """The names of all plugins that there are, the ones that were not loaded included."""
         for point in others:
             if config.allows(point.name):
-                self._register(point.name, partial(self._register_entry_point, point))
+                self._register(point.name, point.load)
         self.targets: dict[str, list[str]] = {}
         for name, plugin in self._registered():
             for target in self._ask(name, plugin, "macfix_targets"):
@@ -103,9 +103,11 @@ class Plugins:
 
     # -- registration --------------------------------------------------------------------------
 
-    def _register(self, name: str, register: Callable[[], None]) -> None:
+    def _register(self, name: str, load: Callable[[], object]) -> None:
         try:
-            register()
+            # not by load_setuptools_entrypoints(): one distribution that cannot be read stops it
+            # for all others, and it would take a stale entry point of macfix's own of that name
+            self.manager.register(load(), name=name)
             self.manager.check_pending()
         except KeyboardInterrupt:
             raise
@@ -113,14 +115,6 @@ class Plugins:
             if self.manager.get_plugin(name) is not None:  # it implements a hook that is not there
                 self.manager.unregister(name=name)
             self.report(name, f"the plugin cannot be loaded: {describe(error)}", error)
-
-    def _register_module(self, name: str, module: str) -> None:
-        self.manager.register(import_module(module), name=name)
-
-    def _register_entry_point(self, point: EntryPoint) -> None:
-        # not by load_setuptools_entrypoints(): one distribution that cannot be read stops it for
-        # all others, and it would take a stale entry point of macfix's own of that name
-        self.manager.register(point.load(), name=point.name)
 
     def _third_party(self) -> list[EntryPoint]:
         """The entry points that other distributions declare; of two with one name the first.

@@ -57,6 +57,3 @@ class Source:
         """A new tree, for somebody who will change it."""
         # bytes, not text: the file's own encoding declaration then counts, as it does on import
         return ast.parse(self.data, self.path)
-
-    def __repr__(self) -> str:
-        return f"<Source of {self.module} at {self.path}>"

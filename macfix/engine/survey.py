@@ -58,10 +58,7 @@ def _ask_all(patches: list[Patch], spec: ModuleSpec) -> list[Finding]:
     def failed(patch: Patch, error: BaseException) -> None:
         answers[patch.name] = unknown(f"diagnose() raised {describe(error)}")
 
-    if source is None:
-        answers = {patch.name: unknown("its source cannot be read") for patch in patches}
-    else:
-        answers |= diagnose(source, patches, failed)
+    answers |= diagnose(source, patches, failed)
     return [
         Finding(patch.name, spec.name, spec.origin or "", *answers[patch.name]) for patch in patches
     ]

@@ -127,6 +127,15 @@ def test_a_reader_that_has_gone_is_no_traceback(enabled: Environment, command: s
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("command", SHOWING)
+def test_a_disk_that_is_full_is_said_in_one_line(enabled: Environment, command: str) -> None:
+    line = f"exec {enabled.python} -m macfix {command} >/dev/full"
+    done = environments.run("/bin/sh", "-c", line, cwd=enabled.folder)
+    assert done.returncode == 1
+    assert done.stderr == "macfix: [Errno 28] No space left on device\n"
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
 @pytest.mark.parametrize("command", ["status", "doctor", "shm ls", "nonsense", "--help"])
 def test_closed_streams_are_no_traceback(enabled: Environment, command: str, closed: str) -> None:

@@ -128,7 +128,7 @@ def _compare(
     engine = Engine(config, BUILTIN)
     patched, names = imports.outcome(source, engine)
     names_of_patches = [patch.name for patch in engine.plugins.patches(imports.target)]
-    entries = [engine.ledger.get(name, imports.target) for name in names_of_patches]
+    entries = [engine.ledger.entries.get((name, imports.target)) for name in names_of_patches]
     states = {entry.state for entry in entries if entry is not None}
     if imports.target == HAS_NONE:
         patched = tuple(word.replace("'NoneType' object", "'int' object") for word in patched)

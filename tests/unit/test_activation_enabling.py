@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import py_compile
 import site
 import sys
 import sysconfig
 from collections.abc import Callable
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ import pytest
 
 from macfix.activation import enabling
 from macfix.activation.enabling import AUTOLOAD, NAME, CannotEnableError
+
+real_compile = py_compile.compile
 
 
 @pytest.fixture
@@ -56,6 +61,31 @@ class WithFlags:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._found, name)
+
+
+# -- full disks ------------------------------------------------------------------------------------
+
+
+def cut_off(file: str) -> None:
+    """What `py_compile` does where the disk becomes full: it notices nothing."""
+    real_compile(file)
+    bytecode = Path(cache_from_source(file))
+    bytecode.write_bytes(bytecode.read_bytes()[:-100])
+
+
+def fails(file: str) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("compiling", [cut_off, fails])
+def test_half_of_the_bytecode_does_not_stay(
+    packages: Path, monkeypatch: pytest.MonkeyPatch, compiling: Callable[[str], None]
+) -> None:
+    monkeypatch.setattr(py_compile, "compile", compiling)
+    with pytest.raises(CannotEnableError, match=r"cannot write .*_macfix_autoload.*pyc"):
+        enabling.enable()
+    assert not list(packages.rglob("*.pyc"))
+    assert not (packages / NAME).exists(), "interpreters would come up with it"
 
 
 # -- hidden files ----------------------------------------------------------------------------------

@@ -57,6 +57,12 @@ def options() -> list[str]:
     return given
 
 
+def test_a_simulation_that_is_asked_for_too_late_is_said(folder: Path) -> None:
+    said = run(folder, "--macfix", "-W", "error", MACFIX_SIMULATE="1")
+    line = next(line for line in said.splitlines() if "not active: MACFIX_SIMULATE" in line)
+    assert "`python -m macfix --simulate PROGRAM` (`-m pytest --macfix` for a test suite)" in line
+
+
 def test_it_is_off_unless_asked_for(folder: Path) -> None:
     assert "2 failed" in run(folder, **ON)
 

@@ -269,6 +269,13 @@ def test_a_module_of_the_programs_that_hides_the_standard_librarys_is_named_in_o
     assert place in done.stderr
 
 
+def test_a_module_of_the_programs_that_the_engine_stumbles_over_is_named(tmp_path: Path) -> None:
+    done = run_beside_own(tmp_path, "ast")
+    assert (done.returncode, done.stdout) == (0, "1 1\n")
+    (line,) = [line for line in done.stderr.splitlines() if f"{tmp_path}/ast.py" in line]
+    assert line.startswith("macfix: not active here: ") or "MacfixWarning" in line
+
+
 @pytest.mark.parametrize("closed", ["2>&-", "1>&- 2>&-", "0<&- 1>&- 2>&-"])
 def test_closed_standard_streams_do_no_harm(
     broken: Path, upstream: Path, closed: str, tmp_path: Path

@@ -91,6 +91,18 @@ def test_off_darwin_nothing_happens(folder: Path) -> None:
         assert lines == ["False True macfix is not active: linux does not need it", "1 []"]
 
 
+def test_a_simulation_that_is_asked_for_too_late_is_said(folder: Path) -> None:
+    program = """
+    import warnings, macfix
+    with warnings.catch_warnings(record=True) as said:
+        print(macfix.activate(), len(said), str(said[0].message) == macfix.status().reason)
+    print(macfix.status().reason)
+    """
+    first, reason = run(folder, program, MACFIX_SIMULATE="1")
+    assert first == "False 1 True"
+    assert "counts when an interpreter comes up" in reason and "macfix --simulate" in reason
+
+
 def test_off_means_off(folder: Path) -> None:
     program = "import macfix; print(macfix.activate(), macfix.status())"
     assert run(folder, program, MACFIX="off", **FORCED) == [

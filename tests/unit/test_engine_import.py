@@ -320,13 +320,13 @@ def test_a_reload_that_fails_is_not_said_to_be_patched(upstream: FakeUpstream) -
     file.write_text("1 / 0  # and not the same size\n")
     with pytest.raises(ZeroDivisionError):
         importlib.reload(module)
-    entry = engine.ledger.get("fake-some", MOD)
+    entry = engine.ledger.entries.get(("fake-some", MOD))
     assert entry is not None
     assert (module.answer, entry.state) == (1, State.FAILED)
     assert "reload, which raised ZeroDivisionError" in entry.reason
     file.write_text("answer = 2\n")
     assert importlib.reload(module).answer == 42
-    assert str(engine.ledger.get("fake-some", MOD).state) == "applied"  # type: ignore[union-attr]
+    assert str(engine.ledger.entries.get(("fake-some", MOD)).state) == "applied"  # type: ignore[union-attr]
 
 
 def test_threads_that_import_at_once_get_one_patched_module(upstream: FakeUpstream) -> None:
@@ -383,7 +383,7 @@ def test_a_patch_that_is_not_needed_leaves_the_module_alone(upstream: FakeUpstre
     upstream.write(MOD, "answer = 1")
     engine = upstream.patch(make_patch(diagnose=always(not_needed("upstream cured it"))))
     assert upstream.load().answer == 1
-    entry = engine.ledger.get("fake-some", MOD)
+    entry = engine.ledger.entries.get(("fake-some", MOD))
     assert entry is not None
     assert (entry.state, entry.reason) == (State.NOT_NEEDED, "upstream cured it")
 
@@ -408,7 +408,7 @@ def test_a_patch_that_raises_costs_only_itself(upstream: FakeUpstream, act: str)
     with pytest.warns(MacfixWarning, match=r"bad failed.*the patch is wrong"):
         module = upstream.load()
     assert (module.answer, module.other) == (1, "patched")
-    entry = engine.ledger.get("fake-bad", MOD)
+    entry = engine.ledger.entries.get(("fake-bad", MOD))
     assert entry is not None
     assert entry.state is State.FAILED
     assert "explode" in (entry.traceback or "")
@@ -428,7 +428,7 @@ def test_a_patch_that_wants_to_end_the_program_costs_only_itself(
     engine = upstream.patch(make_patch("broken", **{act: broken}), make_patch("sound"))
     with pytest.warns(MacfixWarning, match=f"{type(error).__name__}: {error}"):
         assert upstream.load().answer == 42
-    assert engine.ledger.get("fake-broken", MOD).state is State.FAILED  # type: ignore[union-attr]
+    assert engine.ledger.entries.get(("fake-broken", MOD)).state is State.FAILED  # type: ignore[union-attr]
 
 
 def test_an_undoing_that_wants_to_end_the_program_stops_no_other(upstream: FakeUpstream) -> None:
