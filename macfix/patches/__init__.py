@@ -8,5 +8,5 @@ from __future__ import annotations
 PACKAGES = ("tractor", "piker")
 """The upstream packages: importing one of them loads the plugins."""
 
-PLUGINS = ("uds", "transport", "runtime", "shm", "aio")
+PLUGINS = ("uds", "transport", "runtime", "shm", "aio", "piker")
 """The built-in plugins, which are packages here, in the order in which they are applied."""

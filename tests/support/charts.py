@@ -64,11 +64,17 @@ def install_console_script(folder: Path) -> Path:
 
 
 def configure(home: Path, *, mac: bool) -> None:
-    """Write piker's configuration where piker looks for it on that kind of machine."""
+    """Write piker's configuration where piker looks for it on that kind of machine.
+
+    On a Mac the Finder has been there before, and has left `.DS_Store` among the time series.
+    """
     folder = home.joinpath(*(("Library", "Application Support") if mac else (".config",)), "piker")
     folder.mkdir(parents=True)
     (folder / "conf.toml").write_text(CONF)
     (folder / "brokers.toml").write_text("[simx]\naccounts.paper = 'paper'\n")
+    if mac:
+        (folder / "nativedb").mkdir()
+        (folder / "nativedb" / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
 
 
 @dataclass(frozen=True)

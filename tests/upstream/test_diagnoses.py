@@ -25,6 +25,7 @@ REAP = "tractor.spawn._reap"
 CHANNELS = "tractor.to_asyncio"
 RUNTIME, NEW_RUNTIME = "tractor._runtime", "tractor.runtime._runtime"
 IB, DERIBIT = "piker.brokers.ib.api", "piker.brokers.deribit.api"
+NATIVEDB = "piker.storage.nativedb"
 
 STATES = {
     ("runtime-dir-env", STATE): {"568fb18d": NEEDED, "e7cefba6": FIXED},
@@ -56,6 +57,7 @@ STATES = {
     ("aio-root-interrupt", NEW_RUNTIME): {"first": FIXED},
     ("aio-ib-clients", IB): {"first": NEEDED},
     ("aio-deribit-feeds", DERIBIT): {"first": FIXED, "34fb497e": NEEDED},
+    ("piker-strange-files", NATIVEDB): {"first": NEEDED},
 }
 """For each patch and target: the commits at which the state changes, and what it is from there.
 

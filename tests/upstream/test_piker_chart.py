@@ -205,6 +205,17 @@ def test_on_a_mac_with_macfix_the_chart_comes_up_and_leaves_nothing(
     ends_and_leaves_nothing(chart)
 
 
+@one_at_a_time
+@pytest.mark.timeout(3 * TO_COME_UP)
+def test_on_a_mac_a_file_of_the_finders_keeps_the_chart_from_opening(
+    show: Callable[..., Chart],
+) -> None:
+    chart = show("cured", MACFIX_SKIP="piker-strange-files")
+    with pytest.raises(AssertionError):
+        chart.wait_until_up(TO_COME_UP)
+    assert "ValueError: invalid literal for int() with base 10: ''" in chart.text()
+
+
 @pytest.fixture
 def display() -> Iterator[str]:
     """An X server of its own; the test is skipped where Xvfb or xdotool is missing."""

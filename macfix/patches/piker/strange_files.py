@@ -1,0 +1,96 @@
+"""A file of the Finder's among the stored time series (`.DS_Store`) keeps every chart from opening.
+
+Problem:
+    The Finder writes `.DS_Store` into each folder that it shows, and macOS `._NAME` beside a file
+    on a disk that is not its own. `NativeStorageClient.index_files()` takes every file of the
+    folder for a series and its name apart: `ValueError: invalid literal for int()`.
+
+Fix:
+    While the folder is indexed, files whose names are not those of series are left out, and said
+    once at debug level. They are neither read nor changed.
+
+Repro:
+    Index a folder with a `.DS_Store` in it.
+
+Upstream:
+    Not reported.
+
+Remove when:
+    piker leaves out what is not a series of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.syntax import calls, function
+
+FUNCTION = "NativeStorageClient.index_files"
+
+_SERIES = re.compile(r"[^.].*ohlcv\d+s?[.parquet]*")
+"""`<market>.ohlcv<seconds>s.parquet`, and what piker takes apart in the same way."""
+
+_log = logging.getLogger("macfix.piker")
+_said: set[Path] = set()
+
+
+def diagnose(source: Source) -> Diagnosis:
+    indexing = function(source.tree, FUNCTION)
+    if indexing is None:
+        return not_needed(f"it has no {FUNCTION}()")
+    if calls(indexing, "glob"):
+        return not_needed(f"{FUNCTION}() takes files of some names only")
+    listing = calls(indexing, "iterdir")
+    if len(listing) != 1 or not calls(indexing, "int"):
+        return unknown(f"{FUNCTION}() does not go through the folder in a known way")
+    return needed(f"line {listing[0].lineno} takes every file for a series")
+
+
+class _Folder:
+    """A folder of series, without what else is in it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def iterdir(self) -> Iterator[Path]:
+        for path in self._path.iterdir():
+            if _SERIES.fullmatch(path.name):
+                yield path
+            elif path not in _said:
+                _said.add(path)
+                _log.debug("%s is not a series of piker's, and left alone", path)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._path, name)
+
+
+def install(module: ModuleType, changes: Changes) -> None:
+    changes.wrap(module.NativeStorageClient, "index_files", _index_series)
+
+
+def _index_series(
+    wrapped: Callable[..., Any], client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    folder = client._datadir
+    client._datadir = _Folder(folder)
+    try:
+        return wrapped(*args, **kwargs)
+    finally:
+        client._datadir = folder
+
+
+def repro() -> None:
+    from piker.storage.nativedb import NativeStorageClient
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("xbtusdt.kraken.ohlcv60s.parquet", ".DS_Store"):
+            Path(folder, name).touch()
+        index = NativeStorageClient(Path(folder)).index_files()
+        assert list(index) == ["xbtusdt.kraken"], f"the index is {index}"
