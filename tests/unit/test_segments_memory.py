@@ -578,17 +578,17 @@ def test_blocks_inside_blocks_are_undone_with_the_outer_one(key: str) -> None:
 # -- the resource tracker --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("track", [True, False])
-def test_the_tracker_is_told_if_wanted_on_every_python(
-    key: str, track: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", [{}, {"track": True}, {"track": False}])
+def test_the_tracker_is_told_unless_it_must_not_on_every_python(
+    key: str, how: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[str, str]] = []
     monkeypatch.setattr(resource_tracker, "register", lambda *what: told.append(what))
     monkeypatch.setattr(resource_tracker, "unregister", lambda *what: told.append(what))
-    made = SharedMemory(key, create=True, size=10, track=track)
+    made = SharedMemory(key, create=True, size=10, **how)
     made.close()
     made.unlink()
-    assert told == [(kernel_name(key), "shared_memory")] * (2 if track else 0)
+    assert told == [(kernel_name(key), "shared_memory")] * (2 if how.get("track", True) else 0)
 
 
 @pytest.mark.parametrize("part", ["é", ":", "\n"])
