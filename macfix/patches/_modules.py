@@ -1,9 +1,28 @@
-"""Modules that upstream has moved in the course of time."""
+"""The modules of a built-in plugin, and those that upstream has moved in the course of time."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from types import ModuleType
+
+from macfix import hookimpl
+
+
+def hooks(
+    package: str, patches: Mapping[str, tuple[str, ...]]
+) -> tuple[Callable[[], Iterable[str]], Callable[[str], list[ModuleType]]]:
+    """Implement the two hooks of the plugin `package`, which has `patches` for each target."""
+
+    @hookimpl
+    def macfix_targets() -> Iterable[str]:
+        return patches
+
+    @hookimpl
+    def macfix_patches(target: str) -> list[ModuleType]:
+        return [import_module(f"{package}.{name}") for name in patches.get(target, ())]
+
+    return macfix_targets, macfix_patches
 
 
 def first_module(*names: str) -> ModuleType:

@@ -6,11 +6,7 @@ None of this is about macOS; but whoever stops piker by Ctrl-C meets it there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from importlib import import_module
-from types import ModuleType
-
-from macfix import hookimpl
+from macfix.patches._modules import hooks
 
 PATCHES: dict[str, tuple[str, ...]] = {
     "tractor.to_asyncio": (
@@ -26,12 +22,4 @@ PATCHES: dict[str, tuple[str, ...]] = {
 }
 """The patches of each target, in the order in which they are applied."""
 
-
-@hookimpl
-def macfix_targets() -> Iterable[str]:
-    return PATCHES
-
-
-@hookimpl
-def macfix_patches(target: str) -> list[ModuleType]:
-    return [import_module(f"{__name__}.{name}") for name in PATCHES.get(target, ())]
+macfix_targets, macfix_patches = hooks(__name__, PATCHES)

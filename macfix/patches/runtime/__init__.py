@@ -5,11 +5,7 @@ macOS has neither `XDG_RUNTIME_DIR` nor another directory for that which is shor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from importlib import import_module
-from types import ModuleType
-
-from macfix import hookimpl
+from macfix.patches._modules import hooks
 
 PATCHES: dict[str, tuple[str, ...]] = {
     "tractor._state": ("dir", "dir_env"),
@@ -17,12 +13,4 @@ PATCHES: dict[str, tuple[str, ...]] = {
 }
 """The patches of each target, in the order in which they are applied."""
 
-
-@hookimpl
-def macfix_targets() -> Iterable[str]:
-    return PATCHES
-
-
-@hookimpl
-def macfix_patches(target: str) -> list[ModuleType]:
-    return [import_module(f"{__name__}.{name}") for name in PATCHES.get(target, ())]
+macfix_targets, macfix_patches = hooks(__name__, PATCHES)

@@ -6,23 +6,11 @@ the peer is gone, and takes it for the errno that Linux reports.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from importlib import import_module
-from types import ModuleType
-
-from macfix import hookimpl
+from macfix.patches._modules import hooks
 
 PATCHES: dict[str, tuple[str, ...]] = {
     "tractor.ipc._transport": ("enotconn", "eprototype", "reset"),
 }
 """The patches of each target, in the order in which they are applied."""
 
-
-@hookimpl
-def macfix_targets() -> Iterable[str]:
-    return PATCHES
-
-
-@hookimpl
-def macfix_patches(target: str) -> list[ModuleType]:
-    return [import_module(f"{__name__}.{name}") for name in PATCHES.get(target, ())]
+macfix_targets, macfix_patches = hooks(__name__, PATCHES)
