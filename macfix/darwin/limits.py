@@ -15,15 +15,14 @@ Sources: apple-oss-distributions/xnu, `bsd/kern/kern_resource.c` (`dosetrlimit`)
 from __future__ import annotations
 
 import resource
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from macfix.darwin.sysctl import sysctl_int
 
 OPEN_MAX = 10240
 
 
-@dataclass(frozen=True)
-class OpenFiles:
+class OpenFiles(NamedTuple):
     """How the soft limit of open files was changed: numbers of descriptors.
 
     Attributes:

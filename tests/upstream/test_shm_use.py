@@ -107,6 +107,18 @@ def test_a_chart_with_two_hundred_markets_opens_where_a_segment_is_a_file(
     )
 
 
+@pytest.mark.parametrize("vintage", [HEAD, LAST_PIKER], ids=str)
+def test_every_actor_may_open_more_files_than_macos_gives_it(
+    vintage: Vintage, launcher_of: MakeLauncher
+) -> None:
+    launcher, words = launcher_of(vintage), [PROGRAMS / "open_files.py"]
+    report = report_of(launcher.run(MENDED_MAC, words))
+    assert report["child"] == report["root"] > LIMIT
+    without = launcher.run(MENDED_MAC, words, more={"MACFIX_SKIP": "shm-open-files"})
+    if not ON_A_MAC:
+        assert report_of(without) == {"root": LIMIT, "child": LIMIT}
+
+
 @pytest.mark.parametrize("vintage", [LAST_PIKER], ids=str)
 def test_the_store_finds_arrays_without_a_dev_shm(
     vintage: Vintage, launcher_of: MakeLauncher

@@ -23,6 +23,8 @@ PATCHES: dict[str, tuple[str, ...]] = {
     "tractor.ipc._shm": (*_EVERYWHERE, "maybe_open", "shortening"),
     "tractor._shm": (*_EVERYWHERE, "maybe_open"),
     "piker.data._sharedmem": _EVERYWHERE,
+    "tractor._state": ("open_files",),
+    "tractor.runtime._state": ("open_files",),
     "piker.tsp": ("dev_shm",),
     "piker.data.history": ("dev_shm",),
     "piker.storage.cli": ("dev_shm",),

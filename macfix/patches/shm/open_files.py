@@ -5,8 +5,8 @@ Problem:
     macOS gives a process 256: `Too many open files`.
 
 Fix:
-    When a module that shares arrays is imported, the soft limit is raised to what the kernel
-    allows, and `macfix status` says to how many. Children inherit it.
+    When tractor is imported, hence in every actor, `pikerd` and the root included, the soft limit
+    is raised to what the kernel allows, and `macfix status` says to how many. Children inherit it.
 
 Repro:
     Look at the limit.
@@ -34,9 +34,7 @@ from ._repro import upstream
 def diagnose(source: Source) -> Diagnosis:
     if calls(source.tree, "setrlimit"):
         return not_needed("it sets a limit itself")
-    if not calls(source.tree, "SharedMemory"):
-        return not_needed("it opens no shared memory")
-    return needed("each of its segments is a file, and it does not raise the limit of open files")
+    return needed("each segment and each socket is a file, and it does not raise the limit of them")
 
 
 def install(module: ModuleType, changes: Changes) -> None:
