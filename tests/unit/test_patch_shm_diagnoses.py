@@ -39,7 +39,6 @@ NAMES = [
     "shm-token-key",
     "shm-token-check",
     "shm-maybe-open",
-    "shm-open-files",
     "shm-dev-shm",
 ]
 
