@@ -40,6 +40,7 @@ NAMES = [
     "shm-token-check",
     "shm-maybe-open",
     "shm-open-files",
+    "shm-resource-tracker",
     "shm-dev-shm",
 ]
 

@@ -18,6 +18,7 @@ _EVERYWHERE = (
     "index",
     "names",
     "open_files",
+    "resource_tracker",
     "teardown",
     "token_check",
     "token_key",
@@ -26,6 +27,7 @@ _EVERYWHERE = (
 PATCHES: dict[str, tuple[str, ...]] = {
     "tractor.ipc._shm": (*_EVERYWHERE, "maybe_open", "shortening"),
     "tractor._shm": (*_EVERYWHERE, "maybe_open"),
+    "tractor.ipc._mp_bs": ("resource_tracker",),
     "piker.data._sharedmem": _EVERYWHERE,
     "piker.tsp": ("dev_shm",),
     "piker.data.history": ("dev_shm",),
