@@ -39,6 +39,7 @@ NAMES = [
     "shm-token-key",
     "shm-token-check",
     "shm-maybe-open",
+    "shm-resource-tracker",
     "shm-dev-shm",
 ]
 

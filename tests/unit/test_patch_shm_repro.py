@@ -33,6 +33,7 @@ EVERYWHERE = {
     "shm-index",
     "shm-names",
     "shm-open-files",
+    "shm-resource-tracker",
     "shm-token-check",
     "shm-token-key",
 }
@@ -60,7 +61,8 @@ for name in names:
     else:
         seen[name] = None
 import macfix
-entries = [e for e in macfix.status().entries if e.target == target]
+of = (target, "tractor.ipc._mp_bs")
+entries = [e for e in macfix.status().entries if e.target in of]
 problems = [e.reason for e in entries if e.state.value in ("failed", "unknown upstream")]
 applied = sorted(e.patch for e in entries if e.state.value == "applied")
 print(json.dumps({"seen": seen, "applied": applied, "problems": problems}))

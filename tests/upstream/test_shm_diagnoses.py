@@ -16,6 +16,7 @@ from tests.support.reports import Tables
 PATHS = {
     "tractor": {
         "tractor/_shm.py": "tractor._shm",
+        "tractor/ipc/_mp_bs.py": "tractor.ipc._mp_bs",
         "tractor/ipc/_shm.py": "tractor.ipc._shm",
     },
     "piker": {

@@ -14,6 +14,7 @@ _EVERYWHERE = (
     "index",
     "names",
     "open_files",
+    "resource_tracker",
     "teardown",
     "token_check",
     "token_key",
@@ -22,6 +23,7 @@ _EVERYWHERE = (
 PATCHES: dict[str, tuple[str, ...]] = {
     "tractor.ipc._shm": (*_EVERYWHERE, "maybe_open", "shortening"),
     "tractor._shm": (*_EVERYWHERE, "maybe_open"),
+    "tractor.ipc._mp_bs": ("resource_tracker",),
     "piker.data._sharedmem": _EVERYWHERE,
     "tractor._state": ("open_files",),
     "tractor.runtime._state": ("open_files",),

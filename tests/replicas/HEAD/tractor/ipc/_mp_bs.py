@@ -8,6 +8,17 @@ def disable_mantracker():
     from multiprocessing import resource_tracker
     from multiprocessing.shared_memory import SharedMemory
 
-    resource_tracker.register = lambda name, rtype: None
-    resource_tracker.unregister = lambda name, rtype: None
+    class ManTracker(resource_tracker.ResourceTracker):
+        def register(self, name, rtype):
+            pass
+
+        def unregister(self, name, rtype):
+            pass
+
+        def ensure_running(self):
+            pass
+
+    resource_tracker._resource_tracker = ManTracker()
+    for name in ("register", "unregister", "ensure_running", "getfd"):
+        setattr(resource_tracker, name, getattr(resource_tracker._resource_tracker, name))
     return partial(SharedMemory, track=False)

@@ -22,8 +22,20 @@ _known_tokens: dict[str, Any] = {}
 
 def cuckoff_mantracker() -> None:
     """Keep the resource tracker from unlinking what other processes still use."""
-    resource_tracker.register = lambda name, rtype: None
-    resource_tracker.unregister = lambda name, rtype: None
+
+    class ManTracker(resource_tracker.ResourceTracker):
+        def register(self, name: str, rtype: str) -> None:
+            pass
+
+        def unregister(self, name: str, rtype: str) -> None:
+            pass
+
+        def ensure_running(self) -> None:
+            pass
+
+    resource_tracker._resource_tracker = ManTracker()
+    for name in ("register", "unregister", "ensure_running", "getfd"):
+        setattr(resource_tracker, name, getattr(resource_tracker._resource_tracker, name))
 
 
 cuckoff_mantracker()
