@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from macfix import _once
 from macfix import simulate as simulation
 from macfix.activation import environment, runner
 from macfix.activation.locate import CannotRunError, locate
@@ -31,6 +32,7 @@ def run(words: Sequence[str], *, simulate: str | None, patched: bool) -> NoRetur
     if spec is not None or config.wanted:
         changes = environment.variables(os.environ, simulate=spec, patched=patched)
         if patched and config.enabled:
+            _once.join_tree()  # now: its children may be the first that import an upstream
             changes |= tree.variables()
     runner.run(locate(words), changes)
 

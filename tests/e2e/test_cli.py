@@ -17,6 +17,7 @@ from macfix.activation.environment import SITE
 from tests.support.plugin import lay_out_plugin
 from tests.support.surroundings import REPOSITORY
 
+SIMULATED = () if sys.platform == "darwin" else ("--simulate",)
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the simulation needs Linux")
 on_mac = pytest.mark.skipif(sys.platform != "darwin", reason="what a Mac says")
 
@@ -200,6 +201,19 @@ def test_a_simulation_that_makes_no_sense_is_refused(folder: Path, words: list[s
     assert done.stderr.startswith("macfix: simulation: ")
 
 
+def test_siblings_say_it_once_though_their_parent_imports_no_upstream(folder: Path) -> None:
+    (folder / "parent.py").write_text(
+        "import subprocess, sys\n"
+        "words = [sys.executable, '-c', 'import tractor.own']\n"
+        "for child in [subprocess.Popen(words) for _ in range(3)]:\n"
+        "    assert child.wait() == 0\n"
+    )
+    for _ in range(2):  # another run is another tree
+        done = run(folder, *SIMULATED, "parent.py", MACFIX_SKIPP="x")
+        assert done.returncode == 0
+        assert done.stderr.count("macfix has no variable MACFIX_SKIPP") == 1, done.stderr
+
+
 @on_mac
 @pytest.mark.parametrize("words", [["--simulate", "prog.py"], ["simulate", "prog.py"]])
 def test_a_mac_has_nothing_to_simulate(folder: Path, words: list[str]) -> None:
@@ -213,9 +227,6 @@ def test_a_mac_has_nothing_to_simulate(folder: Path, words: list[str]) -> None:
 
 def break_plugin(folder: Path, line: str) -> None:
     (folder / "own_plugin" / "__init__.py").write_text(f"{line}\n")
-
-
-SIMULATED = () if sys.platform == "darwin" else ("--simulate",)
 
 
 def status(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:

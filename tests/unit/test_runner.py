@@ -235,7 +235,7 @@ def test_what_is_set_for_the_program_is_for_its_children_too(twins: Twins) -> No
     before = environment_of(twins, **ACTIVE)
     after = environment_of(twins, "-m", "macfix", **ACTIVE)
     changed = {name for name in after if after[name] != before.get(name)}
-    assert changed == {"PYTHONPATH", "MACFIX_SHM_TREE"}
+    assert changed == {"PYTHONPATH", "MACFIX_SHM_TREE", "MACFIX_TREE"}
     assert after["PYTHONPATH"] == f"{SITE}{os.pathsep}{before['PYTHONPATH']}"
 
 
