@@ -138,22 +138,21 @@ def _simulate(root, spec):
 def _import_macfix(root):
     """Import the package macfix from *root*, unless it is imported; whether there is one."""
     from _frozen_importlib import _ModuleLockManager
-    from importlib.machinery import PathFinder
-    from importlib.util import module_from_spec
+    from importlib import machinery, util  # a submodule alone would not wait for its package
 
     with _ModuleLockManager("macfix"):  # the import system's own: another thread may import it
         if "macfix" in sys.modules:
             return True
-        spec = PathFinder.find_spec("macfix", [root])
+        spec = machinery.PathFinder.find_spec("macfix", [root])
         if spec is None or spec.loader is None:
             return False
-        module = sys.modules["macfix"] = module_from_spec(spec)
+        module = sys.modules["macfix"] = util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
         except BaseException:
             del sys.modules["macfix"]
             raise
-    if root not in sys.path and PathFinder.find_spec("wrapt", [root]):
+    if root not in sys.path and machinery.PathFinder.find_spec("wrapt", [root]):
         sys.path.append(root)  # a zipapp, or pip's --target: what macfix needs is beside it
     return True
 
