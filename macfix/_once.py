@@ -24,8 +24,10 @@ _said: set[str] = set()
 
 def join_tree() -> bool:
     """Give this process's tree a name, which its children inherit; False if it has one."""
-    tree = os.environ.setdefault(VARIABLE, own := os.urandom(8).hex())
-    return tree == own
+    if VARIABLE in os.environ:
+        return False
+    os.environ[VARIABLE] = os.urandom(8).hex()
+    return True
 
 
 def leave_tree() -> None:

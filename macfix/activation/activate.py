@@ -21,10 +21,14 @@ BUILTIN = {name: f"{patches.__name__}.{name}" for name in patches.PLUGINS}
 """The modules of macfix's own plugins, by name."""
 
 
+def _first_with(attribute: str) -> Any:
+    """The first finder on ``sys.meta_path`` that has *attribute*, or None."""
+    return next((each for each in list(sys.meta_path) if hasattr(each, attribute)), None)
+
+
 _lock = threading.Lock()
-_finders: list[Any] = list(sys.meta_path)
 # there is one of an earlier macfix where somebody (coverage) has purged sys.modules of that
-_finder: Finder | None = next((each for each in _finders if hasattr(each, "start_engine")), None)
+_finder: Finder | None = _first_with("start_engine")
 
 
 def activate(*, children: bool = True) -> bool:
@@ -106,8 +110,7 @@ def active_finder() -> Finder | None:
 
 def waits() -> bool:
     """Whether this interpreter came up with macfix and waits for an upstream."""
-    finders: list[Any] = list(sys.meta_path)
-    return _finder is None and any(hasattr(finder, "is_macfix") for finder in finders)
+    return _finder is None and _first_with("is_macfix") is not None
 
 
 def why() -> str:
@@ -124,11 +127,11 @@ def _why_not() -> str:
     config = Config.from_environ()
     if not config.enabled:
         return "MACFIX=off"
-    if not config.wanted and "MACFIX_SIMULATE" in os.environ:
+    if config.wanted:
+        return "activate() was not called"
+    if "MACFIX_SIMULATE" in os.environ:
         return (
             "MACFIX_SIMULATE counts when an interpreter comes up with macfix, not later: start "
             "`python -m macfix --simulate PROGRAM` (`-m pytest --macfix` for a test suite)"
         )
-    if not config.wanted:
-        return f"{sys.platform} does not need it"
-    return "activate() was not called"
+    return f"{sys.platform} does not need it"

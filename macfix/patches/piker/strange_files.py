@@ -29,7 +29,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix import Changes, Diagnosis, Source, _once, needed, not_needed, unknown
 from macfix.engine.syntax import calls, function
 
 FUNCTION = "NativeStorageClient.index_files"
@@ -38,7 +38,6 @@ _SERIES = re.compile(r"[^.].*ohlcv\d+s?[.parquet]*")
 """`<market>.ohlcv<seconds>s.parquet`, and what piker takes apart in the same way."""
 
 _log = logging.getLogger("macfix.piker")
-_said: set[Path] = set()
 
 
 def diagnose(source: Source) -> Diagnosis:
@@ -63,8 +62,7 @@ class _Folder:
         for path in self._path.iterdir():
             if _SERIES.fullmatch(path.name):
                 yield path
-            elif path not in _said:
-                _said.add(path)
+            elif _once.is_first(f"{path} is left alone", None):
                 _log.debug("%s is not a series of piker's, and left alone", path)
 
     def __getattr__(self, name: str) -> Any:
