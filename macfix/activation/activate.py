@@ -52,7 +52,7 @@ def activate(*, children: bool = True) -> bool:
     global _finder
     config = Config.from_environ()
     if not config.wanted:
-        if config.enabled and "MACFIX_SIMULATE" in os.environ:
+        if config.enabled and os.environ.get("MACFIX_SIMULATE"):
             warn(_why_not())
         return False
     with _lock:
@@ -96,11 +96,8 @@ def status() -> Status:
     engine = _finder.start_engine()
     if engine is None:
         return Status(False, "macfix cannot work here, and a warning said why")
-    entries = engine.entries()
-    ledger = engine.ledger
-    return Status(
-        True, f"on {sys.platform}", tuple(entries), tuple(ledger.problems), dict(ledger.notes)
-    )
+    entries, ledger = tuple(engine.entries()), engine.ledger
+    return Status(True, f"on {sys.platform}", entries, tuple(ledger.problems), dict(ledger.notes))
 
 
 def active_finder() -> Finder | None:
@@ -129,7 +126,7 @@ def _why_not() -> str:
         return "MACFIX=off"
     if config.wanted:
         return "activate() was not called"
-    if "MACFIX_SIMULATE" in os.environ:
+    if os.environ.get("MACFIX_SIMULATE"):
         return (
             "MACFIX_SIMULATE counts when an interpreter comes up with macfix, not later: start "
             "`python -m macfix --simulate PROGRAM` (`-m pytest --macfix` for a test suite)"

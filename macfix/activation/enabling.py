@@ -17,12 +17,14 @@ import stat
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from importlib.machinery import SourcelessFileLoader
 from importlib.util import cache_from_source
 
 from macfix._files import world_writable, write_atomically
+from macfix.engine.config import is_off
 
-from .environment import ROOT, SITE
+from .environment import ROOT, SITE, without_site
 
 NAME = "macfix.pth"
 AUTOLOAD = "_macfix_autoload.py"
@@ -30,21 +32,31 @@ AUTOLOAD = "_macfix_autoload.py"
 
 _MARK = b"# Written by `macfix enable`; `macfix disable` removes it."
 _SOURCE = os.path.join(SITE, AUTOLOAD)
-_HIDDEN = getattr(stat, "UF_HIDDEN", 0x8000)
-_PROBE = "import sys; print(sum(hasattr(finder, 'is_macfix') for finder in sys.meta_path))"
+_HIDDEN = getattr(stat, "UF_HIDDEN", 0x8000)  # set by the Finder and iCloud
+_PROBE = """
+import sys
+there = any(hasattr(finder, "is_macfix") for finder in sys.meta_path)
+root = getattr(sys.modules.get("_macfix_autoload"), "_root", None)
+print("\\nmacfix comes up from", ascii(there and root))
+"""
+_ANSWER = "macfix comes up from "
+_NOT_INSTALLED = f"macfix runs out of {ROOT}: install it into the environment to enable it there"
 
 
 class CannotEnableError(Exception):
     """This environment must not, or cannot, be changed; the message says why and what to do."""
 
 
-def content(folder: str) -> bytes:
-    """The ``.pth`` file in *folder*: one line that ``site`` executes, however that is spelt."""
+def _contents(folder: str) -> dict[str, bytes]:
+    """What belongs into *folder*, however that is spelt, by name; in the order to write it."""
     folder, root = os.path.realpath(folder), os.path.realpath(ROOT)
     file = os.path.join(folder, AUTOLOAD)
-    start = f"__import__('_macfix_autoload').start({root!a}, {folder!a})"
-    line = f"import os; os.access({file!a}, {os.R_OK}) and {start}"  # every start compiles it
-    return _MARK + f"\n{line}\n".encode()
+    line = (  # site's sitedir is this folder; another one may have a file of that name, too
+        "import os, sys; sys.path.insert(0, sitedir); "
+        f"autoload = os.access({file!a}, {os.R_OK}) and __import__('_macfix_autoload'); "
+        f"sys.path.remove(sitedir); autoload and autoload.start({root!a}, {folder!a})"
+    )
+    return {AUTOLOAD: _read(_SOURCE) or b"", NAME: _MARK + f"\n{line}\n".encode()}
 
 
 def folder() -> str:
@@ -79,10 +91,8 @@ def enable() -> tuple[str, bool]:
     _refuse_managed()
     place = folder()
     _refuse_unsafe(place)
-    with open(_SOURCE, "rb") as stream:
-        contents = {AUTOLOAD: stream.read(), NAME: content(place)}
     changed = False
-    for name, data in contents.items():
+    for name, data in _contents(place).items():
         file = os.path.join(place, name)
         before = _read(file)
         if before is not None and not _is_ours(before):
@@ -91,24 +101,31 @@ def enable() -> tuple[str, bool]:
             _write(file, data)
             changed = True
         if name == AUTOLOAD:
-            _compile(file)
-    flags = getattr(os.stat(file), "st_flags", 0)  # macOS only, as is os.chflags
-    if flags & _HIDDEN:
-        getattr(os, "chflags")(file, flags & ~_HIDDEN)  # noqa: B009
+            _compile(file, anew=changed)
+    if _flags(file) & _HIDDEN:
+        getattr(os, "chflags")(file, _flags(file) & ~_HIDDEN)  # noqa: B009
         changed = True
     return file, changed
 
 
 def disable() -> list[str]:
-    """Remove the files wherever this interpreter looks for them; the answer is what was removed.
+    """Remove the files of this environment; the answer is what was removed.
+
+    What a virtual environment sees of its base's packages, or of the user's, stays.
 
     Raises:
         CannotEnableError: if one cannot be removed.
     """
     removed = []
+    own = os.path.realpath(folder()) if sys.prefix != sys.base_prefix else None
     for file in [*written(NAME), *written(AUTOLOAD)]:
+        if own not in (None, os.path.realpath(os.path.dirname(file))):
+            continue
         try:
             os.unlink(file)
+            for level in ("", "1", "2"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(cache_from_source(file, optimization=level))
         except OSError as error:
             raise CannotEnableError(f"cannot remove {file}: {error.strerror}") from None
         removed.append(file)
@@ -116,7 +133,7 @@ def disable() -> list[str]:
 
 
 def written(name: str = NAME) -> list[str]:
-    """The files *name* that macfix wrote, of this version or another one, in this environment."""
+    """The files *name* that macfix wrote, of this version or another one, for this interpreter."""
     folders = [sysconfig.get_path("purelib"), *site.getsitepackages()]
     if site.ENABLE_USER_SITE:
         folders.append(site.getusersitepackages())
@@ -125,64 +142,65 @@ def written(name: str = NAME) -> list[str]:
     return [file for file in files if (data := _read(file)) is not None and _is_ours(data)]
 
 
-def problems() -> list[str]:
-    """Why interpreters of this environment do not come up with this macfix; nothing if they do."""
+def problems(flags: Sequence[str] = ()) -> list[str]:
+    """Why interpreters of this environment do not come up with this macfix; nothing if they do.
+
+    Args:
+        flags: the options of the interpreter that they are started with.
+    """
     files = written()
     if not files:
-        return [f"macfix is not enabled in {sys.prefix}: `macfix enable` does it"]
-    found = [text for file in files for text in _problems_of(file)]
+        how = "`macfix enable` does it" if os.path.isfile(_SOURCE) else _NOT_INSTALLED
+        return [f"macfix is not enabled in {sys.prefix}: {how}"]
+    found = _problems_of(files[0])
     if sys.flags.no_site:
         found.append("this interpreter runs with -S, which leaves out all .pth files: leave it out")
-    if os.environ.get("MACFIX", "").strip().lower() in ("off", "0", "no", "false"):
+    if is_off(os.environ.get("MACFIX")):
         found.append(f"MACFIX={os.environ['MACFIX']} is set, which switches macfix off: unset it")
-    if not found:
-        seen = _count_in_a_new_interpreter()
-        if seen != "1":
-            found.append(f"{files[0]} is there, and yet macfix does not come up: {seen}")
+    if not found and (failure := _failure_of_a_new_interpreter(flags)):
+        found.append(f"{files[0]} is there, and yet macfix does not come up: {failure}")
     return found
-
-
-def is_hidden(file: str) -> bool:
-    """Whether the Finder, or iCloud, has hidden *file*: ``site`` skips such a ``.pth``."""
-    return bool(getattr(os.stat(file), "st_flags", 0) & _HIDDEN)
 
 
 def _problems_of(file: str) -> list[str]:
     place = os.path.realpath(os.path.dirname(file))
     found = []
-    if is_hidden(file):
+    if _flags(file) & _HIDDEN:
         found.append(f"{file} is hidden (UF_HIDDEN), so site skips it: `macfix enable` shows it")
-    data = _read(file) or b""
-    if data != content(place):
-        moved = repr(place).encode() not in data and ascii(place).encode() not in data
-        why = "was written for another folder: the environment was moved or copied"
-        found.append(
-            f"{file} {why if moved else 'starts another macfix than this one'}: "
-            "`macfix enable` puts that right"
-        )
-    elif _read(os.path.join(place, AUTOLOAD)) != _read(_SOURCE):
-        found.append(
-            f"{os.path.join(place, AUTOLOAD)} is missing or of another version: "
-            "`macfix enable` puts that right"
-        )
+    for name, wanted in _contents(place).items():
+        data = _read(os.path.join(place, name))
+        if data != wanted:
+            why = "is missing or of another version"
+            if name == NAME:
+                why = "starts another macfix than this one"
+                if ascii(place).encode() not in (data or b""):
+                    why = "was written for another folder: the environment was moved or copied"
+            found.append(f"{os.path.join(place, name)} {why}: `macfix enable` puts that right")
     return found
 
 
-def _count_in_a_new_interpreter() -> str:
-    """How often macfix is in an interpreter that is started here, or what went wrong."""
+def _failure_of_a_new_interpreter(flags: Sequence[str]) -> str:
+    """What an interpreter that is started here says, if this macfix is not in it; else ""."""
     env = {name: text for name, text in os.environ.items() if not name.startswith("MACFIX")}
-    env["MACFIX_FORCE"] = "nothing"  # on any platform, and without patching anything
+    env["PYTHONPATH"] = without_site(env.get("PYTHONPATH", ""))
+    if sys.platform != "darwin":
+        env["MACFIX_FORCE"] = ""  # it waits there, too, and patches nothing
+    words = [sys.executable, *flags, "-c", _PROBE]
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", _PROBE],
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=60,
+            words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
         )
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
-    return (done.stdout + done.stderr).strip()
+    # whatever else is executed at the start may print something, too
+    seen = [line for line in done.stdout.splitlines() if line.startswith(_ANSWER)]
+    if seen == [_ANSWER + ascii(os.path.realpath(ROOT))]:
+        return ""
+    return done.stderr.strip() or "".join(seen)
+
+
+def _flags(file: str) -> int:
+    return getattr(os.stat(file), "st_flags", 0)  # macOS only, as is os.chflags
 
 
 def _is_ours(data: bytes) -> bool:
@@ -214,9 +232,7 @@ def _refuse_managed() -> None:
 
 def _refuse_unsafe(place: str) -> None:
     if not os.path.isfile(_SOURCE):
-        raise CannotEnableError(
-            f"macfix runs out of {ROOT}: install it into the environment to enable it there"
-        )
+        raise CannotEnableError(_NOT_INSTALLED)
     owner = os.stat(place).st_uid
     if os.geteuid() == 0 and owner != 0:
         raise CannotEnableError(
@@ -251,13 +267,19 @@ def _read(file: str) -> bytes | None:
         return None
 
 
-def _compile(file: str) -> None:
+def _compile(file: str, *, anew: bool) -> None:
     """Write the bytecode of *file*, all or none: each start would stumble over a part of it."""
     bytecode = cache_from_source(file)
+    loader = SourcelessFileLoader("", bytecode)
+    unusable = (OSError, ImportError, EOFError, ValueError, TypeError)
+    if not anew:
+        with contextlib.suppress(*unusable):
+            loader.get_code("")
+            return
     try:
         py_compile.compile(file)  # which does not notice each time that the disk is full
-        SourcelessFileLoader("", bytecode).get_code("")
-    except (OSError, ImportError, EOFError, ValueError, TypeError) as error:
+        loader.get_code("")
+    except unusable as error:
         with contextlib.suppress(OSError):
             os.unlink(bytecode)
         raise CannotEnableError(f"cannot write {bytecode}: {error}") from None

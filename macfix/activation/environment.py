@@ -21,8 +21,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 SITE = os.path.join(ROOT, "macfix", "activation", "site")
 """The folder with macfix's ``sitecustomize.py``."""
 
-_before: dict[str, str | None] = {}
-_applied: dict[str, str] = {}
+_added = False
+"""Whether :func:`apply` has put macfix's folder on ``PYTHONPATH``."""
 
 
 def variables(
@@ -37,7 +37,9 @@ def variables(
     """
     rest = without_site(environ.get("PYTHONPATH", ""))
     # An empty entry would mean the current directory, so none must come into being here.
-    changes = {"PYTHONPATH": SITE + os.pathsep + rest if rest else SITE}
+    changes = {}
+    if os.pathsep not in SITE:  # else it would be two folders: `macfix enable` is the way in
+        changes["PYTHONPATH"] = SITE + os.pathsep + rest if rest else SITE
     if simulate is not None:
         changes["MACFIX_SIMULATE"] = simulate
     if not patched:
@@ -63,30 +65,19 @@ def start_late() -> None:
 
 
 def apply() -> None:
-    """Set the :func:`variables` in ``os.environ``, for all children from now on.
-
-    Applying again changes only what is different now; :func:`restore` goes back all the way.
-    """
-    for name, value in variables(os.environ).items():
-        if os.environ.get(name) != value:
-            _before.setdefault(name, os.environ.get(name))
-            os.environ[name] = value
-        _applied[name] = value
+    """Have all children from now on come up with macfix; :func:`restore` takes that back."""
+    global _added
+    before = os.environ.get("PYTHONPATH", "")
+    _added = _added or without_site(before) == before
+    os.environ.update(variables(os.environ))
 
 
 def restore() -> None:
-    """Take back what :func:`apply` did.
-
-    What the program itself has set since then stays; only macfix's folder is taken out of it.
-    """
-    for name, before in _before.items():
-        now = os.environ.get(name)
-        if now == _applied[name]:
-            _set(name, before)
-        elif name == "PYTHONPATH" and now is not None:
-            _set(name, without_site(now) or None)
-    _before.clear()
-    _applied.clear()
+    """Take macfix's folder out of ``PYTHONPATH`` again, if :func:`apply` has put it there."""
+    global _added
+    if _added:
+        _take_out()
+    _added = False
 
 
 def leave_out() -> None:
@@ -95,15 +86,13 @@ def leave_out() -> None:
     It stays for a simulation, which cannot be taken back: children as plain Linux would give false
     answers.
     """
-    pythonpath = os.environ.get("PYTHONPATH")
-    if pythonpath is not None and not os.environ.get("MACFIX_SIMULATE"):
-        rest = without_site(pythonpath)
-        if rest != pythonpath:
-            _set("PYTHONPATH", rest or None)
+    if not os.environ.get("MACFIX_SIMULATE"):
+        _take_out()
 
 
-def _set(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
+def _take_out() -> None:
+    rest = without_site(os.environ.get("PYTHONPATH", ""))
+    if rest:
+        os.environ["PYTHONPATH"] = rest
     else:
-        os.environ[name] = value
+        os.environ.pop("PYTHONPATH", None)

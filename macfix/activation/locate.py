@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import site
+import stat
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -64,9 +65,11 @@ def _by_name(name: str) -> list[str]:
 
 
 def _path(name: str) -> Found:
-    if not os.path.exists(name):
-        return f"{os.path.join(_working_directory(), name)} does not exist"
-    if os.path.isdir(name):
+    try:
+        mode = os.stat(name).st_mode
+    except OSError as error:
+        return f"{os.path.join(_working_directory(), name)}: {error.strerror}"
+    if stat.S_ISDIR(mode):
         # by the finder: there may be a __main__.pyc instead
         if PathFinder.find_spec("__main__", [os.path.abspath(name)]) is None:
             return f"{name} has no __main__.py in it"
@@ -129,8 +132,11 @@ def interpreter_of(file: str) -> str | None:
         ' '''
     """
     try:
+        if not os.path.isfile(file):
+            return None  # a pipe: what is read here, the program has not any more
         with open(file, "rb") as stream:
-            head = stream.read(4096)
+            # not read(): macOS's /dev/fd/N has one position with N, from which Python reads on
+            head = os.pread(stream.fileno(), 4096, 0)
     except OSError:
         return None
     first, _, rest = head.decode("utf-8", "surrogateescape").partition("\n")

@@ -65,12 +65,12 @@ class CommandLine(NamedTuple):
         return is_file and os.path.abspath(self.program) == os.path.abspath(argv0)
 
 
-def run(program: Sequence[str], changes: Mapping[str, str]) -> NoReturn:
+def run(program: Sequence[str], changes: Mapping[str, str] | None) -> NoReturn:
     """Replace this process by *program*.
 
     Args:
         program: what the interpreter is to run, with its arguments: as on its command line.
-        changes: variables to set for it; without ``PYTHONPATH`` macfix need not get into it.
+        changes: variables to set for it, or None if macfix need not get into it.
 
     Raises:
         CannotRunError: if macfix could not get into it, if somebody else runs macfix inside of this
@@ -81,8 +81,8 @@ def run(program: Sequence[str], changes: Mapping[str, str]) -> NoReturn:
         raise CannotRunError(_other_order(program))
     if not sys.executable:
         raise CannotRunError("this Python does not know its own executable (sys.executable)")
-    if "PYTHONPATH" in changes:
-        _check_reach()
+    if changes is not None:
+        _check_reach(started.flags)
     # the name by which it was called, where that leads to the same file: programs show it
     name = sys.orig_argv[0]
     name = name if shutil.which(name) == sys.executable else sys.executable
@@ -90,29 +90,26 @@ def run(program: Sequence[str], changes: Mapping[str, str]) -> NoReturn:
         if stream is not None:
             stream.flush()
     try:
-        os.execve(sys.executable, [name, *started.flags, *program], {**os.environ, **changes})
+        os.execve(sys.executable, [name, *started.flags, *program], os.environ | (changes or {}))
     except OSError as error:
         raise CannotRunError(f"{sys.executable} cannot be started: {error.strerror}") from None
 
 
-def _check_reach() -> None:
+def _check_reach(flags: Sequence[str]) -> None:
     """Refuse flags with which an interpreter does not look at what brings macfix into it."""
-    if os.pathsep in environment.SITE:
-        raise CannotRunError(
-            f"macfix lies in {environment.ROOT}, and a path with {os.pathsep!r} in it cannot go on "
-            "PYTHONPATH: install macfix elsewhere, or use `macfix enable`"
-        )
     if sys.flags.no_site:
         raise CannotRunError(
             "with -S Python executes neither sitecustomize nor .pth files, so macfix cannot get "
             "into the program: leave out -S"
         )
-    if sys.flags.ignore_environment and enabling.problems():
-        flag = "-I" if sys.flags.isolated else "-E"
-        raise CannotRunError(
-            f"with {flag} Python ignores PYTHONPATH, so macfix cannot get into the program: run "
-            "`macfix enable` first, which works without it"
-        )
+    if os.pathsep in environment.SITE:
+        why = f"a path with {os.pathsep!r} in it ({environment.ROOT}) cannot go on PYTHONPATH"
+    elif sys.flags.ignore_environment:
+        why = f"with {'-I' if sys.flags.isolated else '-E'} Python ignores PYTHONPATH"
+    else:
+        return
+    if found := enabling.problems(flags):
+        raise CannotRunError(f"{why}, so macfix cannot get into the program; {'; '.join(found)}")
 
 
 def _other_order(program: Sequence[str]) -> str:

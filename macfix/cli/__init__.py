@@ -24,9 +24,12 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     if argv is None:
         leave_out_unsafe_places()
         argv = sys.argv[1:]
-    from .commands import dispatch
+    try:
+        from .commands import dispatch
 
-    return dispatch(list(argv))
+        return dispatch(list(argv))
+    except KeyboardInterrupt:
+        return 130
 
 
 def leave_out_unsafe_places() -> None:

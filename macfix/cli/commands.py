@@ -73,8 +73,6 @@ def dispatch(words: list[str]) -> int:
     except CannotRunError as error:
         print(f"macfix: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
     except OSError as error:  # of the environment: a full disk, a pipe that nobody reads
         return _failed(error)
     return status
@@ -92,7 +90,7 @@ def _failed(error: OSError) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    simulate = _take_simulate(words) or os.environ.get("MACFIX_SIMULATE")
+    simulate = _take_simulate(words) or os.environ.get("MACFIX_SIMULATE") or None
     first = words[0] if words else ""
     try:
         if first in RUNNERS:
@@ -132,8 +130,9 @@ def _command(words: Sequence[str], simulate: str | None) -> int:
         return 2
     name, arguments = words[0], words[1:]
     if name not in SUMMARIES:
-        _main_parser().parse_args(words)
-        raise AssertionError(f"argparse accepted {words}")
+        parser = _main_parser()
+        parser.parse_args(words)
+        parser.error(f"there is no command or program in {' '.join(words)}")
     module = import_module(f"macfix.cli.{name}")
     parser = _parser_of(name)
     module.add_arguments(parser)
@@ -167,6 +166,7 @@ def _main_parser() -> argparse.ArgumentParser:
         description=f"{DESCRIPTION}\n\ncommands:\n{facts(SUMMARIES.items())}",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"macfix {__version__}")
     parser.add_argument(
@@ -177,5 +177,8 @@ def _main_parser() -> argparse.ArgumentParser:
 
 def _parser_of(name: str, usage: str | None = None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(
-        prog=f"macfix {name}", usage=usage, description=f"{SUMMARIES[name]}."
+        prog=f"macfix {name}",
+        usage=usage,
+        description=f"{SUMMARIES[name]}.",
+        allow_abbrev=False,
     )

@@ -28,7 +28,7 @@ def run(words: Sequence[str], *, simulate: str | None, patched: bool) -> NoRetur
     """
     spec = None if simulate is None else simulation_spec(simulate)
     config = Config.from_environ()
-    changes: dict[str, str] = {}
+    changes: dict[str, str] | None = None
     if spec is not None or config.wanted:
         changes = environment.variables(os.environ, simulate=spec, patched=patched)
         if patched and config.enabled:

@@ -20,6 +20,11 @@ def diagnose(
     """
     if source is None:
         return {patch.name: unknown("its source cannot be read") for patch in patches}
+    try:
+        source.tree  # noqa: B018
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        problem = f"its source does not parse on this Python: {error}"
+        return {patch.name: unknown(problem) for patch in patches}
     answers: Answers = {}
     for patch in patches:
         try:
@@ -27,21 +32,5 @@ def diagnose(
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            problem = _unparsable(source)
-            if problem is not None:
-                return {patch.name: unknown(problem) for patch in patches}
             failed(patch, error)
     return answers
-
-
-def does_not_parse(error: BaseException) -> str:
-    """The reason that the ledger gives for a source whose parsing raised *error*."""
-    return f"its source does not parse on this Python: {error}"
-
-
-def _unparsable(source: Source) -> str | None:
-    try:
-        source.tree  # noqa: B018
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return does_not_parse(error)
-    return None

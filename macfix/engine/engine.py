@@ -15,10 +15,10 @@ from macfix import _once
 from . import cache
 from .changes import Changes
 from .config import Config
-from .diagnosis import diagnose, does_not_parse
+from .diagnosis import diagnose
 from .errors import PatchFailedError, describe, warn
 from .ledger import Entry, Ledger, State
-from .patch import Answers, Diagnosis, Patch, unknown
+from .patch import Answers, Diagnosis, Patch
 from .plugins import Plugins
 from .rewriting import rewrite
 from .source import Source
@@ -159,20 +159,11 @@ class Engine:
 
     # -- after it has executed -----------------------------------------------------------------
 
-    def execution_failed(self, plan: Plan, undone: list[str], error: BaseException) -> None:
-        """Enter in the ledger that a target does not parse, or what it lost by a failed reload.
-
-        Args:
-            plan: what was to be done to it; after a reload it stays as far as it came.
-            undone: the patches that were installed into its earlier execution.
-            error: what its execution raised.
-        """
+    def reload_failed(self, target: str, undone: list[str], error: BaseException) -> None:
+        """Enter in the ledger that *target* lost the patches *undone* by a reload that raised."""
         reason = f"it was undone for a reload, which raised {describe(error)}"
         for name in undone:
-            self.ledger.enter(name, plan.target, State.FAILED, reason)
-        if isinstance(error, SyntaxError) and error.filename == plan.path:
-            for patch in plan.needed:  # it looked at a sound part of the source
-                self._enter_diagnosis(patch, plan.target, unknown(does_not_parse(error)))
+            self.ledger.enter(name, target, State.FAILED, reason)
 
     def executed(self, plan: Plan, module: ModuleType) -> None:
         """Install what the plan wants into *module*, which has just executed."""

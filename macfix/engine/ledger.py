@@ -41,10 +41,6 @@ class Entry:
     reason: str
     traceback: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Problem:

@@ -53,7 +53,7 @@ class Loader:
             loader = self._inner if plan.code is None else _CodeLoader(plan.code, plan.path)
             loader.exec_module(module)
         except BaseException as error:
-            engine.execution_failed(plan, undone, error)
+            engine.reload_failed(plan.target, undone, error)
             raise
         # a module may put another object in its place in sys.modules
         engine.executed(plan, sys.modules.get(self._spec.name, module))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 import sys
+import venv
 import zipapp
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,8 @@ from tests.support.surroundings import REPOSITORY
 PATCHED, ALONE = "42 1", "1 0"
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the simulation needs Linux")
+BASE_PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
+
 off_darwin = pytest.mark.skipif(sys.platform == "darwin", reason="there, it is always active")
 
 
@@ -40,7 +44,7 @@ def test_enable_is_idempotent_and_disable_takes_it_back(environment: Environment
     assert "was not enabled" in environment.run("-m", "macfix", "disable")
     assert environment.run("-c", LOOK, **ON) == ALONE
     left = [path for path in sorted(environment.packages.rglob("*")) if path not in before]
-    assert [path for path in left if "__pycache__" not in path.parts] == []
+    assert [path for path in left if "macfix" in path.name] == []
 
 
 def test_check_says_whether_a_new_interpreter_comes_up_with_it(environment: Environment) -> None:
@@ -268,9 +272,13 @@ def test_a_macfix_in_a_path_with_a_colon_runs_no_program_and_says_why(
     (environment.packages / "macfix").rename(target / "macfix")
     (environment.packages / "there.pth").write_text(f"{target}\n")
     said = refused_program(environment, "-m", "macfix", "-c", LOOK)
-    assert f"macfix lies in {target}, and a path with ':' in it cannot go on PYTHONPATH" in said
+    assert f"a path with ':' in it ({target}) cannot go on PYTHONPATH" in said
+    assert "`macfix enable` does it" in said
     environment.run("-m", "macfix", "enable")
     assert environment.run("-c", LOOK, **ON) == PATCHED
+    assert environment.run("-m", "macfix", "-c", LOOK, **ON) == PATCHED
+    path = "import os; print(os.environ.get('PYTHONPATH'))"
+    assert environment.run("-m", "macfix", "-c", path, **ON) == "None"
 
 
 def refused_program(environment: Environment, *words: str) -> str:
@@ -539,26 +547,103 @@ def test_a_target_folder(wheel: Path, tmp_path: Path) -> None:
     assert environment.run("-I", "-c", LOOK, **ON) == PATCHED
 
 
-def test_a_user_site(tmp_path: Path) -> None:
-    base = {"PYTHONUSERBASE": str(tmp_path / "user")}
-    python = Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
-
-    def look(*words: str, **env: str) -> str:
-        done = environments.run(python, *words, cwd=tmp_path, **base, **env)
-        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-        return done.stdout.strip()
-
-    packages = Path(look("-c", "import site; print(site.getusersitepackages())"))
+@pytest.fixture
+def user_site(tmp_path: Path) -> Path:
+    """The site-packages of a user with the home folder `tmp_path`, enabled."""
+    home = {"HOME": str(tmp_path)}
+    code = "import site; print(site.getusersitepackages())"
+    packages = Path(environments.run(BASE_PYTHON, "-c", code, cwd=tmp_path, **home).stdout.strip())
+    assert tmp_path in packages.parents
     environments.lay_out_upstream(packages)
     environments.lay_out_dependencies(packages)
     environments.lay_out_macfix(packages)
-    done = environments.run(python, "-m", "macfix", "enable", cwd=tmp_path, **base)
+    done = environments.run(BASE_PYTHON, "-m", "macfix", "enable", cwd=tmp_path, **home)
     if "externally managed" in done.stderr:
-        pytest.skip(f"{python} is managed by somebody else")
-    assert (packages / "macfix.pth").exists(), done.stdout + done.stderr
+        pytest.skip(f"{BASE_PYTHON} is managed by somebody else")
+    assert done.returncode == 0 and "is now enabled" in done.stdout, done.stdout + done.stderr
+    return packages
+
+
+def test_a_user_site(user_site: Path, tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path)}
+
+    def look(*words: str, python: Path = BASE_PYTHON, **env: str) -> str:
+        done = environments.run(python, *words, cwd=tmp_path, **home, **env)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+        return done.stdout.strip()
+
+    assert look("-m", "macfix", "enable", "--check")
     assert look("-c", LOOK, **ON) == PATCHED
+    assert look("-E", "-m", "macfix", "-c", LOOK, **ON) == PATCHED
+    own = with_the_users_packages(tmp_path / "env")
+    assert look("-m", "macfix", "enable", "--check", python=own.python)
+    environments.lay_out_macfix(own.packages)
+    assert "starts another macfix" in done_in(own, "enable", "--check", **home).stdout
+    assert "was not enabled" in look("-m", "macfix", "disable", python=own.python)
+    assert look("-m", "macfix", "enable", "--check")
     assert look("-m", "macfix", "disable")
-    assert not (packages / "macfix.pth").exists()
+    assert not (user_site / "macfix.pth").exists()
+
+
+def with_the_users_packages(folder: Path) -> Environment:
+    """Make an environment that also looks into the user's packages."""
+    venv.create(folder, system_site_packages=True, symlinks=True)
+    return Environment(folder)
+
+
+def done_in(environment: Environment, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """What a command of macfix's said and did in *environment*."""
+    python, folder = environment.python, environment.folder
+    return environments.run(python, "-m", "macfix", *words, cwd=folder, **env)
+
+
+def test_a_stale_file_of_an_environment_does_not_keep_that_of_the_user_site_out(
+    enabled: Environment, user_site: Path, tmp_path: Path
+) -> None:
+    """Both have an autoload of that name."""
+    stale = with_the_users_packages(tmp_path / "stale")
+    for file in (enabled.pth, enabled.autoload):
+        shutil.copy(file, stale.packages)
+    assert stale.run("-c", LOOK, HOME=str(tmp_path), **ON) == PATCHED
+
+
+def test_an_autoload_earlier_on_the_path_does_not_keep_this_one_out(
+    enabled: Environment, environment: Environment
+) -> None:
+    path = {"PYTHONPATH": str(enabled.packages)}
+    environment.run("-m", "macfix", "enable")
+    look = LOOK + "; print(sys.modules['macfix'].__file__)"
+    shown = environment.run("-c", look, **path, **ON).splitlines()
+    assert shown == [PATCHED, str(environment.packages / "macfix" / "__init__.py")]
+
+
+def test_a_child_of_another_environment_gets_none_of_the_packages(
+    environment: Environment, tmp_path: Path
+) -> None:
+    other = Environment(tmp_path / "other")
+    venv.create(other.folder, symlinks=True)
+    environments.lay_out_upstream(other.packages)
+    (environment.packages / "only_here.py").touch()
+    child = LOOK + "\ntry: import only_here\nexcept ImportError: print('none')"
+    program = f"import subprocess; subprocess.run([{str(other.python)!r}, '-c', {child!r}])"
+    assert environment.run("-m", "macfix", "-c", program, **ON).split() == [
+        *PATCHED.split(),
+        "none",
+    ]
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_others_print_at_the_start_is_no_failure(
+    environment: Environment, stream: str
+) -> None:
+    text = f"import sys; sys.{stream}.write('good morning')\n"
+    (environment.packages / "aaa.pth").write_text(text)
+    assert done_in(environment, "enable").returncode == 0
+    assert done_in(environment, "enable", "--check").returncode == 0
+    done = environments.run(
+        environment.python, "-E", "-m", "macfix", "-c", LOOK, cwd=environment.folder, **ON
+    )
+    assert PATCHED in done.stdout
 
 
 def test_a_zipapp_runs_programs_and_cannot_be_enabled(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(site, "getsitepackages", lambda: [str(folder)])
     monkeypatch.setattr(site, "ENABLE_USER_SITE", False)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(enabling, "_count_in_a_new_interpreter", lambda: "1")
+    monkeypatch.setattr(enabling, "_failure_of_a_new_interpreter", lambda flags: "")
     return folder
 
 
@@ -139,7 +139,7 @@ def off(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def an_interpreter_that_does_not_come_up(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enabling, "_count_in_a_new_interpreter", lambda: "0")
+    monkeypatch.setattr(enabling, "_failure_of_a_new_interpreter", lambda flags: "0")
 
 
 CAUSES: dict[Callable[[Path, pytest.MonkeyPatch], None], str] = {

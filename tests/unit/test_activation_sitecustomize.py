@@ -194,12 +194,20 @@ def test_what_lies_beside_macfix_does_not_become_importable(tmp_path: Path, upst
     assert str(tmp_path) not in state(code=IMPORTED, path=(site, upstream), **ON)["path"]
 
 
-def test_dependencies_that_lie_beside_macfix_do(tmp_path: Path, upstream: Path) -> None:
-    """So ``pip install --target`` lays them out; they come last on the path."""
+def test_what_macfix_needs_and_is_missing_comes_from_beside_it(
+    tmp_path: Path, upstream: Path
+) -> None:
+    """So `pip install --target` lays it out; nothing else of that folder becomes importable."""
     shutil.copytree(REPOSITORY / "macfix", tmp_path / "macfix")
     environments.lay_out_dependencies(tmp_path)
     site = tmp_path / "macfix" / "activation" / "site"
-    assert state(code=IMPORTED, path=(site, upstream), **ON)["path"][-1] == str(tmp_path)
+    missing = "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]\n"
+    from_where = "import wrapt, pluggy\nprint(wrapt.__file__)\nprint(pluggy.__file__)\n"
+    code = f"{missing}import tractor\n{from_where}print({str(tmp_path)!r} in sys.path)"
+    done = start("-c", code, path=(site, upstream), **ON)
+    wrapt, pluggy, importable = done.stdout.splitlines()
+    assert Path(wrapt).parents[1] == Path(pluggy).parents[1] == tmp_path
+    assert importable == "False"
 
 
 # -- failures --------------------------------------------------------------------------------------

@@ -533,7 +533,7 @@ def test_source_that_nobody_parsed_and_that_does_not_parse(upstream: FakeUpstrea
         upstream.load()
     assert states(engine) == {
         f"fake-some@{MOD}": "unknown upstream",
-        f"fake-unseen@{MOD}": "not needed",
+        f"fake-unseen@{MOD}": "unknown upstream",
     }
 
 

@@ -262,8 +262,8 @@ def test_a_program_may_execute_itself_anew(twins: Twins) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["-E"], "with -E Python ignores PYTHONPATH, so macfix cannot get into the program: run"),
-        (["-I"], "with -I Python ignores PYTHONPATH, so macfix cannot get into the program: run"),
+        (["-E"], "with -E Python ignores PYTHONPATH, so macfix cannot get into the program; "),
+        (["-I"], "with -I Python ignores PYTHONPATH, so macfix cannot get into the program; "),
         (["-S"], "with -S Python executes neither sitecustomize nor .pth files"),
     ],
 )
@@ -274,7 +274,8 @@ def test_options_that_shut_macfix_out_are_an_error(
     shown = Twins(tmp_path, (str(zipapp),)).by_macfix(["prog.py"], options=options, env=ACTIVE)
     assert (shown.returncode, shown.stdout) == (2, "")
     assert told in shown.stderr
-    assert ("`macfix enable`" in shown.stderr) == (options != ["-S"])
+    advice = "install it into the environment to enable it there"  # as a zip file it cannot be
+    assert (advice in shown.stderr) == (options != ["-S"])
 
 
 @pytest.mark.parametrize(
@@ -402,6 +403,13 @@ def test_a_file_that_cannot_be_opened(twins: Twins) -> None:
         listener.bind(str(Path(os.path.relpath(twins.folder), "socket")))
         shown = twins.assert_same(["./socket"])
     assert shown.returncode == 2
+
+
+def test_a_program_from_a_pipe_is_run_whole(twins: Twins) -> None:
+    """As the shell's `<(…)` is one."""
+    text = "#!/usr/bin/env python\nfirst = 1\n" + "x = 2\n" * 9000 + "print(first)\n"
+    shown = twins.assert_same(["/dev/stdin"], stdin=text, env=ACTIVE)
+    assert (shown.returncode, shown.stdout) == (0, "1\n")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -141,7 +141,7 @@ def test_a_package_in_the_current_directory_is_found_as_by_python(scripts: Path)
 def test_the_refusal_lists_what_was_tried(scripts: Path) -> None:
     text = refusal("no-such-tool")
     assert text.splitlines()[0] == "there is no program 'no-such-tool'; tried as"
-    assert f"path: {os.getcwd()}/no-such-tool does not exist" in text
+    assert f"path: {os.getcwd()}/no-such-tool: No such file or directory" in text
     assert f"script of this environment: none of that name in {scripts}" in text
     assert "console script: no installed distribution declares one of that name" in text
     assert "package: that is not a name of one" in text
@@ -221,6 +221,23 @@ def test_a_script_of_a_python_that_is_no_virtual_environment_is_not_refused(scri
     base = Path(sys.base_prefix, "bin", "python3")
     (scripts / "tool").write_text(f"#!{base}\n")
     assert locate(["tool"]) == [str(scripts / "tool")]
+
+
+def test_looking_at_a_program_reads_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On macOS a descriptor of `/dev/fd/N` has one position with N, where Python starts to read."""
+    file = tmp_path / "program"
+    file.write_text("#!/usr/bin/env python\n")
+    os.mkfifo(tmp_path / "pipe")
+    with file.open("rb") as stream:
+        shared = stream.fileno()
+        monkeypatch.setattr(
+            locating, "open", lambda name, mode: os.fdopen(os.dup(shared), mode), raising=False
+        )
+        assert interpreter_of(str(file)) == ""
+        assert os.lseek(shared, 0, os.SEEK_CUR) == 0
+    assert interpreter_of(str(tmp_path / "pipe")) is None, "nobody would ever write to it"
 
 
 @pytest.mark.parametrize(

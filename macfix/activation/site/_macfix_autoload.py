@@ -34,9 +34,11 @@ def start(root, folder):
     global _root
     here = os.path.dirname(__file__)
     if here != folder and os.path.realpath(here) != os.path.realpath(folder):
+        if _root is None:
+            del sys.modules[__name__]  # another environment's may come by this name
         return
     environ = os.environ
-    if "MACFIX_SIMULATE" in environ and sys.platform != "darwin":
+    if environ.get("MACFIX_SIMULATE") and sys.platform != "darwin":
         _simulate(root, environ["MACFIX_SIMULATE"])
     if sys.platform != "darwin" and "MACFIX_FORCE" not in environ:
         return
@@ -137,23 +139,34 @@ def _simulate(root, spec):
 
 def _import_macfix(root):
     """Import the package macfix from *root*, unless it is imported; whether there is one."""
+    from importlib import util
+
+    if not _import_from(root, "macfix"):
+        return False
+    if root not in sys.path:  # a zipapp, pip's --target, or the macfix of another environment
+        for name in ("wrapt", "pluggy"):
+            if name not in sys.modules and util.find_spec(name) is None:
+                _import_from(root, name)
+    return True
+
+
+def _import_from(root, name):
+    """Import the package *name* from *root*, unless it is imported; whether there is one."""
     from _frozen_importlib import _ModuleLockManager
     from importlib import machinery, util  # a submodule alone would not wait for its package
 
-    with _ModuleLockManager("macfix"):  # the import system's own: another thread may import it
-        if "macfix" in sys.modules:
+    with _ModuleLockManager(name):  # the import system's own: another thread may import it
+        if name in sys.modules:
             return True
-        spec = machinery.PathFinder.find_spec("macfix", [root])
+        spec = machinery.PathFinder.find_spec(name, [root])
         if spec is None or spec.loader is None:
             return False
-        module = sys.modules["macfix"] = util.module_from_spec(spec)
+        module = sys.modules[name] = util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
         except BaseException:
-            del sys.modules["macfix"]
+            del sys.modules[name]
             raise
-    if root not in sys.path and machinery.PathFinder.find_spec("wrapt", [root]):
-        sys.path.append(root)  # a zipapp, or pip's --target: what macfix needs is beside it
     return True
 
 

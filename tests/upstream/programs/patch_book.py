@@ -46,7 +46,7 @@ def ledger() -> list[dict[str, Any]]:
     status = macfix.status()
     if status.problems:
         raise SystemExit(f"plugins have problems: {status.problems}")
-    return [entry.as_dict() for entry in status.entries]
+    return [asdict(entry) for entry in status.entries]
 
 
 def is_of_others(error: ModuleNotFoundError) -> bool:
