@@ -1,7 +1,8 @@
 """What is said once a process tree, however many actors meet it.
 
 Processes of a tree know each other by an environment variable. Who creates the file that stands for
-a message is the one to say it. Where there is no folder for such files, each process says it once.
+a message is the one to say it: in macfix's folder or, where that cannot be used (a read-only home),
+in a folder for temporary files. Where there is neither, each process says it once.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import tempfile
 import time
 
 from macfix._files import is_private, make_private, owner_is_somebody_else
@@ -45,23 +47,31 @@ def is_first(message: str, folder: str | None) -> bool:
     if message in _said:
         return False
     _said.add(message)
-    return folder is None or _is_first_of_tree(message, os.path.join(folder, "said"))
-
-
-def _is_first_of_tree(message: str, folder: str) -> bool:
     tree = os.environ.get(VARIABLE, "")
-    if not tree.isalnum() or owner_is_somebody_else(folder):
+    if not tree.isalnum():
         return True
+    temporary = os.path.join(tempfile.gettempdir(), f"macfix-said-{os.geteuid()}")
+    usable = folder is not None and not owner_is_somebody_else(folder)
+    for place in [os.path.join(folder or "", "said")] * usable + [temporary]:
+        with contextlib.suppress(OSError, AttributeError):  # or a hashlib.py of the program's
+            return _is_first_of_tree(message, tree, place)
+    return True
+
+
+def _is_first_of_tree(message: str, tree: str, folder: str) -> bool:
+    """Whether no process of *tree* has left a file in *folder* for *message*; leave one.
+
+    Raises:
+        OSError: if *folder* cannot be used.
+    """
+    name = f"{tree}-{hashlib.sha256(message.encode(errors='replace')).hexdigest()[:16]}"
+    make_private(folder)
+    if not is_private(folder):
+        raise PermissionError(folder)
     try:
-        name = f"{tree}-{hashlib.sha256(message.encode(errors='replace')).hexdigest()[:16]}"
-        make_private(folder)
-        if not is_private(folder):
-            return True
         os.close(os.open(os.path.join(folder, name), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         return False
-    except (OSError, AttributeError):  # or a hashlib.py of the program's
-        return True
     _remove_old(folder)
     return True
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from macfix import simulate
 from macfix.activation.activate import activate, status
+from macfix.engine.errors import PatchFailedError
 from macfix.engine.locating import locate
 
 Tell = Callable[[dict[str, Any]], None]
@@ -29,14 +30,17 @@ def main(words: Sequence[str]) -> None:
     descriptor, spec, *left_out = words
     if spec:
         simulate.start(spec)
-    activate(children=False)
     with open(int(descriptor), "w", encoding="utf-8", closefd=False) as out:
 
         def tell(answer: dict[str, Any]) -> None:
             out.write(json.dumps(answer) + "\n")
             out.flush()
 
-        _import_targets(tell, left_out)
+        try:
+            activate(children=False)
+            _import_targets(tell, left_out)
+        except PatchFailedError as error:  # MACFIX_STRICT
+            raise SystemExit(str(error)) from None
 
 
 def _import_targets(tell: Tell, left_out: Sequence[str]) -> None:

@@ -103,7 +103,8 @@ def test_every_command_has_help(nothing: Path, command: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [[], ["--bogus"], ["--bogus", "prog.py"], ["run"], ["run", "--bogus", "prog.py"],
-     ["simulate"], ["status", "--bogus"], ["no-such-program"], ["-m"], ["./missing.py"]],
+     ["simulate"], ["status", "--bogus"], ["no-such-program"], ["-m"], ["./missing.py"],
+     ["--sim", "status"], ["--"], ["enable", "--che"]],
     ids=" ".join,
 )  # fmt: skip
 def test_nonsense_is_exit_code_2_and_says_so(nothing: Path, words: list[str]) -> None:
@@ -175,6 +176,7 @@ def test_the_variable_simulates_as_the_option_does(folder: Path) -> None:
     assert run(folder, "prog.py", MACFIX_SIMULATE="1").stdout.startswith("darwin 42")
     done = run(folder, "prog.py", MACFIX_SIMULATE="1", MACFIX="off")
     assert done.stdout.startswith("darwin 1")
+    assert run(folder, "prog.py", MACFIX_SIMULATE="").stdout.startswith("linux 1")  # it is not set
 
 
 @on_linux
@@ -340,6 +342,13 @@ def test_what_the_user_skips_is_shown(folder: Path) -> None:
     done = status(folder, MACFIX_SKIP="own-patch")
     assert done.returncode == 0
     assert "skipped by the user" in line(done.stdout, "tractor.own ", "own-patch")
+
+
+def test_a_wrong_name_that_is_an_error_is_said_in_one_line(folder: Path) -> None:
+    done = run(folder, *SIMULATED, "status", MACFIX_SKIP="own-pach", MACFIX_STRICT="1")
+    assert done.returncode == 1
+    assert "there is no patch 'own-pach'; did you mean own-patch?" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_macfix_that_is_off_says_so(folder: Path) -> None:

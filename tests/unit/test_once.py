@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -43,9 +44,14 @@ def run(code: str, *words: str, **env: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _tree(monkeypatch: pytest.MonkeyPatch) -> None:
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, in a process tree that has a name."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     monkeypatch.setenv(once.VARIABLE, "0a")
     monkeypatch.setattr(once, "_said", set())
+    return folder
 
 
 def count_of_warnings(folder: Path | None, message: str = "said") -> int:
@@ -69,8 +75,24 @@ def test_siblings_say_it_once_and_another_tree_again(tmp_path: Path) -> None:
     assert run(PARENT, "siblings say 1", str(tmp_path / "cache")).count("siblings say 1") == 1
 
 
-def test_without_a_folder_each_process_says_it(tmp_path: Path) -> None:
-    assert run(PARENT, "siblings say", "").count("siblings say") == 4
+@pytest.mark.parametrize("folder", ["", "no folder"], ids=["none", "unusable"])
+def test_without_a_folder_of_macfixs_that_for_temporary_files_serves(
+    tmp_path: Path, temporary: Path, folder: str
+) -> None:
+    """A read-only home, for instance."""
+    if folder:
+        (tmp_path / folder).touch()
+        folder = str(tmp_path / folder)
+    said = run(PARENT, "siblings say", folder, TMPDIR=str(temporary))
+    assert said.count("MacfixWarning: siblings say") == 1
+    (place,) = temporary.iterdir()
+    assert place.name == f"macfix-said-{os.geteuid()}" and place.stat().st_mode & 0o777 == 0o700
+
+
+def test_where_nothing_can_be_written_each_process_says_it(temporary: Path) -> None:
+    temporary.chmod(0o777)  # others could take the file away, or put one there
+    said = run(PARENT, "siblings say", "", TMPDIR=str(temporary))
+    assert said.count("MacfixWarning: siblings say") == 4
     assert [count_of_warnings(None) for _ in range(2)] == [1, 0]
 
 
@@ -82,30 +104,32 @@ def test_another_message_is_another_one(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("tree", ["", "../up", "a/b", "a b"])
 def test_a_name_of_a_tree_that_is_none_names_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tree: str
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, tree: str
 ) -> None:
     monkeypatch.setenv(once.VARIABLE, tree)
     for _ in range(2):
         start_another_process(monkeypatch)
-        assert count_of_warnings(tmp_path) == 1
-    assert list(tmp_path.iterdir()) == []
+        assert count_of_warnings(temporary) == 1
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_folder_that_others_can_change_is_not_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tmp_path.chmod(0o777)
+    temporary.chmod(0o777)
     for _ in range(2):
         start_another_process(monkeypatch)
-        assert count_of_warnings(tmp_path / "cache") == 1
+        assert count_of_warnings(temporary / "cache") == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_where_the_folder_is_another_users_nothing_is_written(tmp_path: Path) -> None:
     """So it is under sudo."""
-    os.chown(tmp_path, 12345, 12345)
-    assert count_of_warnings(tmp_path / "cache") == 1
-    assert list(tmp_path.iterdir()) == []
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 12345, 12345)
+    assert count_of_warnings(home / "cache") == 1
+    assert list(home.iterdir()) == []
 
 
 def test_files_of_yesterday_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
