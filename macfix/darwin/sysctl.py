@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,21 +26,25 @@ def sysctl_int(name: str) -> int | None:
 
 
 def sysctl_bytes(mib: Sequence[int]) -> bytes:
-    """Return what the kernel answers to the numbers `mib`; nothing where it refuses.
+    """Return what the kernel answers to the numbers `mib`.
 
     The kernel is asked for the length first: some answers (`KERN_PROCARGS2`) are cut at the wrong
-    end if the buffer is too small.
+    end if the buffer is too small, and refused (`EINVAL`) if it is larger than `ARG_MAX`.
+
+    Raises `OSError` where it refuses, and where there is no `sysctl`.
     """
-    sysctl = getattr(ctypes.CDLL(None), "sysctl", None)
-    if sysctl is None:
-        return b""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "sysctl"):
+        raise OSError(errno.ENOSYS, "there is no sysctl")
     numbers = (ctypes.c_int * len(mib))(*mib)
     size = ctypes.c_size_t()
-    if sysctl(numbers, len(mib), None, ctypes.byref(size), None, 0):
-        return b""
-    answer = ctypes.create_string_buffer(size.value or 1)
-    if sysctl(numbers, len(mib), answer, ctypes.byref(size), None, 0):
-        return b""
+    failed = libc.sysctl(numbers, len(mib), None, ctypes.byref(size), None, 0)
+    if not failed:
+        answer = ctypes.create_string_buffer(size.value or 1)
+        failed = libc.sysctl(numbers, len(mib), answer, ctypes.byref(size), None, 0)
+    if failed:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
     return answer.raw[: size.value]
 
 

@@ -101,23 +101,20 @@ def claims() -> list[Claim]:
         Claim("OPEN_MAX", limits.OPEN_MAX, "limits.OPEN_MAX"),
         Claim("NOFILE", Spec().files, "Spec.files"),
     ]
-    bsdinfo = "offsetof(struct proc_bsdinfo, {})"
     kinfo = "offsetof(struct kinfo_proc, kp_proc.{})"
     claimed += [
-        Claim("PROC_PIDTBSDINFO", processes.PROC_PIDTBSDINFO, "processes.PROC_PIDTBSDINFO"),
-        Claim("sizeof(struct proc_bsdinfo)", processes.BSDINFO.size, "processes.BSDINFO"),
-        Claim(bsdinfo.format("pbi_status"), 4, "the status in processes.BSDINFO"),
-        Claim(bsdinfo.format("pbi_start_tvsec"), 120, "the seconds in processes.BSDINFO"),
-        Claim(bsdinfo.format("pbi_start_tvusec"), 128, "the microseconds in processes.BSDINFO"),
-        Claim("CTL_KERN", processes.KERN_PROC[0], "processes.KERN_PROC[0]"),
-        Claim("KERN_PROC", processes.KERN_PROC[1], "processes.KERN_PROC[1]"),
-        Claim("KERN_PROC_PID", processes.KERN_PROC[2], "processes.KERN_PROC[2]"),
-        Claim("CTL_KERN", processes.KERN_PROCARGS2[0], "processes.KERN_PROCARGS2[0]"),
-        Claim("KERN_PROCARGS2", processes.KERN_PROCARGS2[1], "processes.KERN_PROCARGS2[1]"),
+        *(
+            Claim(name, getattr(processes, name), f"processes.{name}")
+            for name in (
+                *("CTL_KERN", "KERN_PROC", "KERN_PROC_ALL", "KERN_PROC_PID", "KERN_PROCARGS2"),
+                "SZOMB",
+            )
+        ),
+        Claim("sizeof(struct kinfo_proc)", processes.KINFO.size, "processes.KINFO"),
         Claim(kinfo.format("p_un.__p_starttime.tv_sec"), 0, "the seconds in processes.KINFO"),
         Claim(kinfo.format("p_un.__p_starttime.tv_usec"), 8, "the microseconds in KINFO"),
-        Claim(kinfo.format("p_stat"), processes.KINFO.size - 1, "the status in processes.KINFO"),
-        Claim("SZOMB", processes.SZOMB, "processes.SZOMB"),
+        Claim(kinfo.format("p_stat"), 36, "the status in processes.KINFO"),
+        Claim(kinfo.format("p_pid"), 40, "the pid in processes.KINFO"),
     ]
     size = "sizeof(((struct sockaddr_un *)0)->sun_path)"
     claimed.append(Claim(size, socket_names.SUN_PATH_LIMIT, "socket_names.SUN_PATH_LIMIT"))
@@ -134,12 +131,8 @@ _Static_assert(__builtin_types_compatible_p(__typeof__(sysctlbyname),
     int(const char *, void *, size_t *, void *, size_t)), "sysctlbyname as ctypes calls it");
 _Static_assert(__builtin_types_compatible_p(__typeof__(sysctl),
     int(int *, unsigned, void *, size_t *, void *, size_t)), "sysctl as ctypes calls it");
-_Static_assert(__builtin_types_compatible_p(__typeof__(proc_pidinfo),
-    int(int, int, uint64_t, void *, int)), "proc_pidinfo as ctypes calls it");
-_Static_assert(__builtin_types_compatible_p(__typeof__(proc_listallpids), int(void *, int)),
-    "proc_listallpids as ctypes calls it");
-_Static_assert(sizeof(((struct proc_bsdinfo *)0)->pbi_start_tvsec) == 8, "seconds are Q");
 _Static_assert(sizeof(((struct kinfo_proc *)0)->kp_proc.p_stat) == 1, "the status is b");
+_Static_assert(sizeof(((struct kinfo_proc *)0)->kp_proc.p_pid) == 4, "the pid is i");
 _Static_assert(sizeof(((struct timeval *)0)->tv_sec) == 8, "seconds are q");
 _Static_assert(sizeof(((struct timeval *)0)->tv_usec) == 4, "microseconds are i");
 _Static_assert(__builtin_types_compatible_p(__typeof__(shm_open), int(const char *, int, ...)),

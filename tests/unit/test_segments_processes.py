@@ -17,7 +17,6 @@ import pytest
 from macfix.darwin import sysctl
 from macfix.darwin.segments import processes
 from macfix.darwin.segments.processes import (
-    Process,
     environments_with,
     is_alive,
     this_process,
@@ -46,29 +45,29 @@ def state_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
 
 
-def as_process(pid: int) -> Process:
+def as_process(pid: int) -> tuple[int, str]:
     start = processes._start_of(pid)
     assert start is not None
-    return Process(pid, start)
+    return pid, start
 
 
 def test_a_process_lives_until_it_ends(start: Callable[..., subprocess.Popen[bytes]]) -> None:
     process = start()
     known = as_process(process.pid)
-    assert is_alive(known) and is_alive(this_process())
-    assert not is_alive(Process(process.pid, known.start + "1"))
+    assert is_alive(*known) and is_alive(*this_process())
+    assert not is_alive(process.pid, known[1] + "1")
     process.kill()
     assert wait_until(lambda: state_of(process.pid) == b"Z", 20)
-    assert not is_alive(known)
+    assert not is_alive(*known)
     process.wait()
-    assert not is_alive(known)
+    assert not is_alive(*known)
 
 
 def test_a_stopped_process_lives(start: Callable[..., subprocess.Popen[bytes]]) -> None:
     process = start()
     os.kill(process.pid, signal.SIGSTOP)
     assert wait_until(lambda: state_of(process.pid) == b"T", 20)
-    assert is_alive(as_process(process.pid))
+    assert is_alive(*as_process(process.pid))
 
 
 def test_a_name_of_any_kind_does_not_confuse(
@@ -78,7 +77,7 @@ def test_a_name_of_any_kind_does_not_confuse(
     odd.symlink_to("/bin/sleep")
     process = start(str(odd), "600")
     assert wait_until(lambda: b") Z 1 (x)" in Path(f"/proc/{process.pid}/stat").read_bytes(), 20)
-    assert is_alive(as_process(process.pid))
+    assert is_alive(*as_process(process.pid))
 
 
 def test_a_process_whose_first_thread_has_ended_lives(
@@ -92,10 +91,10 @@ def test_a_process_whose_first_thread_has_ended_lives(
     process = start(sys.executable, "-c", program)
     assert wait_until(lambda: state_of(process.pid) == b"Z", 20)
     known = as_process(process.pid)
-    assert is_alive(known)
+    assert is_alive(*known)
     process.kill()
     process.wait()
-    assert not is_alive(known)
+    assert not is_alive(*known)
 
 
 def test_a_forked_child_is_another_process() -> None:
@@ -103,7 +102,7 @@ def test_a_forked_child_is_another_process() -> None:
     reading, writing = os.pipe()
     pid = os.fork()
     if not pid:
-        os.write(writing, repr(tuple(this_process())).encode())
+        os.write(writing, repr(this_process()).encode())
         os._exit(0)
     os.waitpid(pid, 0)
     said = os.read(reading, 100).decode()
@@ -118,7 +117,7 @@ def test_what_cannot_be_found_out_is_alive(number: int, monkeypatch: pytest.Monk
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("builtins.open", refused)
-    assert is_alive(Process(os.getpid(), "another start"))
+    assert is_alive(os.getpid(), "another start")
 
 
 def test_without_proc_everything_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +126,7 @@ def test_without_proc_everything_is_alive(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("builtins.open", missing)
     monkeypatch.setattr(os, "stat", missing)
-    assert is_alive(Process(2**22 - 1, "1"))
+    assert is_alive(2**22 - 1, "1")
 
 
 def test_environments_are_those_of_the_start(
@@ -149,7 +148,7 @@ def test_environments_are_those_of_the_start(
 
 def test_a_child_that_appears_while_one_looks_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     listings = iter([{1, 2}, {1, 3}, {1, 3}])
-    blocks = {1: b"", 2: None, 3: b"X=1\0V=found\0"}
+    blocks = {1: b"", 2: b"", 3: b"X=1\0V=found\0"}
     monkeypatch.setattr(processes, "_pids", lambda: next(listings))
     monkeypatch.setattr(processes, "_environment", blocks.get)
     assert environments_with("V") == {"found": 3}
@@ -165,84 +164,74 @@ def test_one_in_the_midst_of_an_exec_is_looked_at_again(monkeypatch: pytest.Monk
 def test_processes_that_come_too_fast_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = iter(range(1000))
     monkeypatch.setattr(processes, "_pids", lambda: {next(numbers)})
-    monkeypatch.setattr(processes, "_environment", lambda pid: None)
+    monkeypatch.setattr(processes, "_environment", lambda pid: b"A=1")
     with pytest.raises(OSError, match="faster"):
         environments_with("V")
 
 
-# -- Darwin's calls, as its headers have them (test_darwin_abi), answered by a libc of our own -----
+# -- Darwin's calls, as its headers have them (test_darwin_abi), answered by a kernel of our own ---
 
 
-class Libc:
-    """A libc with XNU's calls, and a few processes."""
+class Kernel:
+    """What XNU's `sysctl` answers of a few processes, or with which error it refuses."""
 
     def __init__(self) -> None:
-        self.known: dict[int, tuple[int, int, int]] = {}
-        self.errors: dict[int, int] = {}
-        self.listed = [7, 8]
+        self.answers: dict[tuple[int, ...], bytes | int] = {}
 
-    def proc_pidinfo(self, pid: int, flavor: int, arg: object, buffer: object, size: int) -> int:
-        assert (flavor, size) == (3, 136)
-        if pid not in self.known:
-            ctypes.set_errno(self.errors.get(pid, errno.ESRCH))
-            return 0
-        status, seconds, microseconds = self.known[pid]
-        whole = bytearray(b"\xaa" * 136)
-        struct.pack_into("=I", whole, 4, status)
-        struct.pack_into("=QQ", whole, 120, seconds, microseconds)
-        ctypes.memmove(buffer, bytes(whole), 136)  # type: ignore[arg-type]
-        return 136
-
-    def proc_listallpids(self, buffer: ctypes.Array[ctypes.c_int] | None, size: int) -> int:
-        if buffer is not None:
-            buffer[: len(self.listed)] = self.listed
-        return len(self.listed)
+    def __call__(self, mib: tuple[int, ...]) -> bytes:
+        answer = self.answers.get(tuple((ctypes.c_int * len(mib))(*mib)), b"")
+        if isinstance(answer, int):
+            raise OSError(answer, os.strerror(answer))
+        return answer
 
 
 @pytest.fixture
-def libc(monkeypatch: pytest.MonkeyPatch) -> Libc:
-    made = Libc()
-    monkeypatch.setattr(processes, "_libc", lambda: made)
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    made = Kernel()
+    monkeypatch.setattr(processes, "_is_darwin", lambda: True)
+    monkeypatch.setattr(processes, "sysctl_bytes", made)
     return made
 
 
-def kinfo(seconds: int, microseconds: int, status: int) -> bytes:
+def kinfo(pid: int, status: int = 2, seconds: int = 1795718467, microseconds: int = 42) -> bytes:
     whole = bytearray(b"\xbb" * 648)
     struct.pack_into("=qi", whole, 0, seconds, microseconds)
     struct.pack_into("=b", whole, 36, status)
+    struct.pack_into("=i", whole, 40, pid)
     return bytes(whole)
 
 
-def test_on_darwin_the_start_is_in_microseconds(libc: Libc) -> None:
-    libc.known[7] = (2, 1795718467, 42)
+def test_on_darwin_the_start_is_in_microseconds(kernel: Kernel) -> None:
+    kernel.answers[1, 14, 1, 7] = kinfo(7)
     assert processes._start_of(7) == "1795718467.000042"
-    assert is_alive(Process(7, "1795718467.000042"))
-    assert not is_alive(Process(7, "1795718467.000043"))
-    assert not is_alive(Process(9, "1795718467.000042"))
-    libc.known[7] = (5, 1795718467, 42)  # a zombie
-    assert not is_alive(Process(7, "1795718467.000042"))
+    assert is_alive(7, "1795718467.000042")
+    assert not is_alive(7, "1795718467.000043")
+    assert not is_alive(9, "1795718467.000042")
+    kernel.answers[1, 14, 1, 7] = kinfo(7, status=5)  # a zombie
+    assert not is_alive(7, "1795718467.000042")
 
 
-def test_on_darwin_another_users_process_is_asked_for_elsewhere(
-    libc: Libc, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("answer", [errno.EPERM, errno.ENOMEM, b"\0" * 600, b"\0" * 656])
+def test_on_darwin_an_answer_that_says_nothing_is_alive(
+    kernel: Kernel, answer: bytes | int
 ) -> None:
-    answers = {7: kinfo(5, 6, 2), 8: kinfo(5, 6, 5), 9: b""}
-    libc.errors = dict.fromkeys(answers, errno.EPERM)
-    monkeypatch.setattr(processes, "sysctl_bytes", lambda mib: answers[mib[3]])
-    assert is_alive(Process(7, "5.000006")) and not is_alive(Process(7, "5.000007"))
-    assert not is_alive(Process(8, "5.000006"))
-    assert is_alive(Process(9, "whatever"))  # the kernel does not tell
+    kernel.answers[1, 14, 1, 7] = answer
+    assert is_alive(7, "1795718467.000042")
+    assert is_alive("no pid", 5)  # type: ignore[arg-type]
 
 
-def test_on_darwin_environments_come_from_procargs(
-    libc: Libc, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    block = b"\1\0\0\0/bin/x\0\0\0x\0A=1\0V=tree:/path\0B=2\0"
-    answers = {7: b"", 8: block}
-    monkeypatch.setattr(processes, "sysctl_bytes", lambda mib: answers[mib[2]])
+def test_on_darwin_environments_come_from_procargs(kernel: Kernel) -> None:
+    kernel.answers = {
+        (1, 14, 0): kinfo(7) + kinfo(8),
+        (1, 49, 7): errno.EINVAL,
+        (1, 49, 8): b"\1\0\0\0/bin/x\0\0\0x\0A=1\0V=tree:/path\0B=2\0",
+    }
     assert environments_with("V") == {"tree:/path": 8}
-    libc.listed = []
-    with pytest.raises(OSError, match="does not list"):
+    kernel.answers[1, 49, 7] = errno.ENOMEM
+    with pytest.raises(OSError, match="memory"):
+        environments_with("V")
+    kernel.answers[1, 14, 0] = errno.EPERM
+    with pytest.raises(OSError, match="permitted"):
         environments_with("V")
 
 
@@ -258,5 +247,6 @@ def test_a_boot_id_that_cannot_be_read_is_none_and_is_asked_for_again(
     assert sysctl.boot_id() == "one-boot"
 
 
-def test_sysctl_without_an_answer_is_empty() -> None:
-    assert sysctl.sysctl_bytes((1, 49, os.getpid())) == b""
+def test_sysctl_without_an_answer_is_an_error() -> None:
+    with pytest.raises(OSError):
+        sysctl.sysctl_bytes((1, 49, os.getpid()))

@@ -5,7 +5,8 @@ through `exec` and settings of the clock (XNU: `forkproc` in `bsd/kern/kern_fork
 dead. What cannot be found out is alive.
 
 Which kernel answers is decided by what there is, `proc_pidinfo` in libc or `/proc`, not by
-`sys.platform`, which simulations of a Mac change.
+`sys.platform`, which simulations of a Mac change. XNU is asked by `sysctl` alone: `kern.proc` tells
+of every user's processes and of zombies (`sysctl_prochandle` in `bsd/kern/kern_sysctl.c`).
 """
 
 from __future__ import annotations
@@ -14,54 +15,44 @@ import ctypes
 import errno
 import functools
 import os
+import re
 import struct
 import time
-from typing import Any, NamedTuple
 
 from macfix.darwin.sysctl import sysctl_bytes
 
-PROC_PIDTBSDINFO = 3
-BSDINFO = struct.Struct("=4xI112xQQ")
-"""`struct proc_bsdinfo` (`bsd/sys/proc_info.h`): status, start in seconds and microseconds."""
-KERN_PROC = (1, 14, 1)
-"""`CTL_KERN`, `KERN_PROC`, `KERN_PROC_PID`; a pid follows."""
-KINFO = struct.Struct("=qi24xb")
-"""`struct kinfo_proc` (`bsd/sys/sysctl.h`): start in seconds and microseconds, status."""
-KERN_PROCARGS2 = (1, 49)
-"""`CTL_KERN`, `KERN_PROCARGS2`; a pid follows."""
+CTL_KERN, KERN_PROC, KERN_PROC_ALL, KERN_PROC_PID, KERN_PROCARGS2 = 1, 14, 0, 1, 49
+KINFO = struct.Struct("=qi24xb3xi604x")
+"""`struct kinfo_proc` (`bsd/sys/sysctl.h`): start in seconds and microseconds, status, pid."""
 SZOMB = 5
 
 _AGAIN_AFTER = 0.01  # seconds, generously, that an exec takes to fill in the environment
 _ROUNDS = 50
+# gone or another user's; XNU says EINVAL of those, and this or EIO in the midst of an exec
+_NOT_SHOWN = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM, errno.EINVAL, errno.EIO)
 
 
-class Process(NamedTuple):
-    """One process, and no other that ever has its pid: its pid and its start time."""
+def this_process() -> tuple[int, str]:
+    """Return pid and start of the process that asks.
 
-    pid: int
-    start: str
-
-
-_this: Process | None = None
+    Raises `OSError` where the kernel does not tell.
+    """
+    return _this_process(os.getpid())
 
 
-def this_process() -> Process:
-    """Return the process that asks; raises `OSError` where the kernel does not tell its start."""
-    global _this
-    pid = os.getpid()
-    if _this is None or _this.pid != pid:
-        start = _start_of(pid)
-        if start is None:
-            raise ProcessLookupError(errno.ESRCH, "the kernel does not know this process")
-        _this = Process(pid, start)
-    return _this
+@functools.lru_cache(maxsize=1)  # it may have no descriptor left when it asks again
+def _this_process(pid: int) -> tuple[int, str]:
+    start = _start_of(pid)
+    if start is None:
+        raise ProcessLookupError(errno.ESRCH, "the kernel does not know this process")
+    return pid, start
 
 
-def is_alive(process: Process) -> bool:
-    """Say whether *process* lives or may live: False only where the kernel says it is gone."""
+def is_alive(pid: int, start: str) -> bool:
+    """Say whether this process lives or may live: False only where the kernel says it is gone."""
     try:
-        return _start_of(process.pid) == process.start
-    except (OSError, ValueError, ctypes.ArgumentError):  # the latter of no pid at all
+        return _start_of(pid) == start
+    except (OSError, ValueError, TypeError):  # the latter of no pid at all
         return True
 
 
@@ -76,18 +67,18 @@ def environments_with(variable: str) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     seen: set[int] = set()
-    mark = b"\0" + variable.encode() + b"="
+    pattern = re.compile(rb"(?:\A|\0)%b=([^\0]*)" % re.escape(variable.encode()))
     for _ in range(_ROUNDS):  # until nobody has been forked off by one that was looked at too late
         new = _pids() - seen
         if not new:
             return found
         blocks = {pid: _environment(pid) for pid in new}
-        if empty := [pid for pid in new if blocks[pid] == b""]:  # in the midst of an exec
+        if empty := [pid for pid in new if not blocks[pid]]:  # perhaps in the midst of an exec
             time.sleep(_AGAIN_AFTER)
             blocks.update((pid, _environment(pid)) for pid in empty)
         for pid, block in blocks.items():
-            for part in (b"\0" + (block or b"")).split(mark)[1:]:
-                found.setdefault(part.partition(b"\0")[0].decode(errors="replace"), pid)
+            for value in pattern.findall(block):
+                found.setdefault(value.decode(errors="replace"), pid)
         seen |= new
     raise OSError(errno.EAGAIN, "processes come faster than they can be looked at")
 
@@ -96,10 +87,15 @@ def environments_with(variable: str) -> dict[str, int]:
 
 
 @functools.cache
-def _libc() -> Any:
-    """Return libc where it asks XNU about processes, None where `/proc` is there for that."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    return libc if hasattr(libc, "proc_pidinfo") else None
+def _is_darwin() -> bool:
+    return hasattr(ctypes.CDLL(None), "proc_pidinfo")
+
+
+def _kinfo(*which: int) -> list[tuple[int, int, int, int]]:
+    answer = sysctl_bytes((CTL_KERN, KERN_PROC, *which))
+    if len(answer) % KINFO.size:
+        raise OSError(errno.EPROTO, "the kernel has another kinfo_proc")
+    return list(KINFO.iter_unpack(answer))
 
 
 def _start_of(pid: int) -> str | None:
@@ -107,10 +103,13 @@ def _start_of(pid: int) -> str | None:
 
     Raises `OSError` where that cannot be found out.
     """
-    return _start_in_proc(pid) if _libc() is None else _start_on_darwin(pid)
-
-
-def _start_in_proc(pid: int) -> str | None:
+    if _is_darwin():
+        starts = [
+            f"{seconds}.{microseconds:06}"
+            for seconds, microseconds, status, _ in _kinfo(KERN_PROC_PID, pid)
+            if status != SZOMB
+        ]
+        return starts[0] if starts else None
     # proc(5): the name, which may hold anything, is in parentheses; then from the third field on
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -123,42 +122,20 @@ def _start_in_proc(pid: int) -> str | None:
     return None if state in b"ZX" and int(threads) <= 1 else start.decode()
 
 
-def _start_on_darwin(pid: int) -> str | None:
-    answer = ctypes.create_string_buffer(BSDINFO.size)
-    size = _libc().proc_pidinfo(pid, PROC_PIDTBSDINFO, ctypes.c_uint64(0), answer, BSDINFO.size)
-    if size == BSDINFO.size:
-        status, seconds, microseconds = BSDINFO.unpack(answer.raw)
-    elif ctypes.get_errno() == errno.ESRCH:  # what it says of a zombie, too
-        return None
-    else:  # another user's process: this older call tells about all of them
-        answer_bytes = sysctl_bytes((*KERN_PROC, pid))
-        if len(answer_bytes) < KINFO.size:
-            raise OSError(errno.EPERM, "the kernel does not tell about this process")
-        seconds, microseconds, status = KINFO.unpack_from(answer_bytes)
-    return None if status == SZOMB else f"{seconds}.{microseconds:06}"
-
-
 def _pids() -> set[int]:
-    libc = _libc()
-    if libc is None:
-        return {int(name) for name in os.listdir("/proc") if name.isdigit()}
-    room = libc.proc_listallpids(None, 0) + 256  # for those that are started meanwhile
-    pids = (ctypes.c_int * room)()
-    count = libc.proc_listallpids(pids, ctypes.sizeof(pids))
-    if not 0 < count < room:
-        raise OSError(ctypes.get_errno() or errno.EAGAIN, "the kernel does not list the processes")
-    return set(pids[:count])
+    if _is_darwin():
+        return {pid for *_, pid in _kinfo(KERN_PROC_ALL)}
+    return {int(name) for name in os.listdir("/proc") if name.isdigit()}
 
 
-def _environment(pid: int) -> bytes | None:
-    """Return a block with the environment of process *pid*: None if it is another user's or gone.
-
-    It is empty where the kernel does not show it, or not yet.
-    """
-    if _libc() is not None:
-        return sysctl_bytes((*KERN_PROCARGS2, pid))
+def _environment(pid: int) -> bytes:
+    """Return a block with the environment of process *pid*; none where it does not show, or yet."""
     try:
+        if _is_darwin():
+            return sysctl_bytes((CTL_KERN, KERN_PROCARGS2, pid))
         with open(f"/proc/{pid}/environ", "rb") as file:
             return file.read()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return None
+    except OSError as error:
+        if error.errno in _NOT_SHOWN:
+            return b""
+        raise

@@ -19,7 +19,7 @@ from macfix.darwin.segments import database, place
 from macfix.darwin.segments.database import Record, records, transaction
 from macfix.darwin.segments.kernel import Probe, is_unused, probe, unlink_segment
 from macfix.darwin.segments.label import UNLABELLED, length_with_label
-from macfix.darwin.segments.processes import Process, environments_with, is_alive
+from macfix.darwin.segments.processes import environments_with, is_alive
 
 ALIVE, LEAKED, UNCLEAR = "alive", "leaked", "unclear"
 _SIZING_TAKES = 0.02  # seconds, generously, between a creator's shm_open and its ftruncate
@@ -80,7 +80,7 @@ def _living(db: sqlite3.Connection) -> tuple[dict[str, str], list[tuple[str, int
     living = {tree: "" for (tree,) in db.execute(database.TREES)}
     dead = []
     for tree, pid, start, program in db.execute(database.MEMBERS).fetchall():
-        if not is_alive(Process(pid, start)):
+        if not is_alive(pid, start):
             dead.append((tree, pid, start))
         elif not living.get(tree, "founded nowhere"):
             living[tree] = f"process {pid} lives: {program}"
