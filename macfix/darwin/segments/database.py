@@ -16,12 +16,12 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from macfix import _once
 from macfix.darwin.segments import place
-from macfix.darwin.segments.place import NotWantedError, StrangeFileError, UnavailableError
+from macfix.darwin.segments.place import NotWantedError, UnavailableError
 
 log = logging.getLogger("macfix.shm")
 
@@ -63,13 +63,18 @@ class Race(NamedTuple):
 
 SCHEMA = (
     "CREATE TABLE tree (id TEXT PRIMARY KEY, reaped INT) WITHOUT ROWID",
-    "CREATE TABLE process (tree TEXT, pid INT, start TEXT, program TEXT, since REAL,"
+    "CREATE TABLE process (tree TEXT, pid INT, start TEXT, program TEXT,"
     " PRIMARY KEY (tree, pid, start)) WITHOUT ROWID",
     "CREATE TABLE segment (name TEXT, mark TEXT, key TEXT, size INT, head TEXT NOT NULL, pid INT,"
     " program TEXT, created REAL, made INT, PRIMARY KEY (name, mark),"
     " CHECK (typeof(name) = 'text' AND typeof(head) = 'text')) WITHOUT ROWID",
     "CREATE TABLE holder (name TEXT, tree TEXT, PRIMARY KEY (name, tree)) WITHOUT ROWID",
+    "CREATE TRIGGER nothing_to_hold AFTER DELETE ON segment"
+    " WHEN NOT EXISTS (SELECT 1 FROM segment WHERE name = OLD.name)"
+    " BEGIN DELETE FROM holder WHERE name = OLD.name; END",
     "CREATE TABLE race (number INTEGER PRIMARY KEY, key TEXT, pid INT, at REAL)",
+    "CREATE TRIGGER enough_races AFTER INSERT ON race"
+    " BEGIN DELETE FROM race WHERE number <= NEW.number - 1000; END",
     f"PRAGMA user_version = {place.VERSION}",
 )
 
@@ -81,24 +86,23 @@ REMOVE_TREE_UNLESS_IT_HOLDS = (
     "DELETE FROM tree WHERE id = ? AND id NOT IN (SELECT tree FROM holder)"
 )
 
-SIGN = "INSERT OR IGNORE INTO process VALUES (?, ?, ?, ?, ?)"
-MEMBERS = "SELECT tree, pid, start, program FROM process"
-REMOVE_MEMBER = "DELETE FROM process WHERE tree = ? AND pid = ? AND start = ?"
+SIGN = "INSERT OR IGNORE INTO process VALUES (?, ?, ?, ?)"
+MEMBERS = "SELECT tree, pid, program FROM process"
+REMOVE_DEAD = "DELETE FROM process WHERE NOT is_alive(pid, start)"
 
 INTEND = "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 COMPLETE = "UPDATE segment SET made = 1 WHERE name = ? AND mark = ?"
+IS_ON_RECORD = "SELECT 1 FROM segment WHERE name = ? AND mark = ?"
 WITHDRAW = "DELETE FROM segment WHERE name = ? AND mark = ?"
 # of a segment that was unlinked: who is about to create one of that name goes on
 ERASE = "DELETE FROM segment WHERE name = ? AND (made OR mark = ?)"
-ERASE_HOLDERS = "DELETE FROM holder WHERE name = ? AND name NOT IN (SELECT name FROM segment)"
 FORGET = "DELETE FROM segment WHERE name = ?"
 
 HOLD = "INSERT OR IGNORE INTO holder SELECT name, ? FROM segment WHERE name = ? LIMIT 1"
-HOLDERS = "SELECT tree FROM holder WHERE name = ?"
+HOLDERS = "SELECT DISTINCT head, tree FROM segment JOIN holder USING (name)"
 
 RACES = "SELECT key, pid, at FROM race ORDER BY number"
 ADD_RACE = "INSERT INTO race (key, pid, at) VALUES (?, ?, ?)"
-DROP_OLD_RACES = "DELETE FROM race WHERE number <= (SELECT max(number) FROM race) - 1000"
 
 _RECORDS = (  # the file may hold anything, a record does not
     "SELECT name, ifnull(CAST(mark AS TEXT), ''), ifnull(CAST(key AS TEXT), ''),"
@@ -106,53 +110,47 @@ _RECORDS = (  # the file may hold anything, a record does not
     " ifnull(CAST(program AS TEXT), ''), ifnull(CAST(created AS REAL), 0),"
     " ifnull(CAST(made AS INT), 0) FROM segment"
 )
-RECORDS_OF = f"{_RECORDS} WHERE name = ?"
-# each array behind its indexes
-ALL_RECORDS = f"{_RECORDS} ORDER BY head, name = head, name, made DESC, created DESC"
+# the first one counts, others may be on their way
+RECORDS_OF = f"{_RECORDS} WHERE name = ? ORDER BY made DESC, created DESC"
+# each array behind its indexes, for which it vouches; here the last one of a name counts
+ALL_RECORDS = f"{_RECORDS} ORDER BY head, name = head, name, made, created"
 # by key or name, with the indexes
 _CALLED = "(SELECT name FROM segment WHERE key = :key OR name IN (:key, '/' || :key))"
 RECORDS_CALLED = f"{_RECORDS} WHERE head IN {_CALLED} OR name IN {_CALLED}"
 
 
-def records(db: sqlite3.Connection, statement: str, *values: object) -> list[Record]:
+def records(
+    db: sqlite3.Connection, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[Record]:
     """Return what one of the statements that select records selects."""
     return [Record(*row) for row in db.execute(statement, values)]
-
-
-def records_of(db: sqlite3.Connection, name: str) -> list[Record]:
-    """Return the creations of *name*: the first one counts, others may be on their way."""
-    found = records(db, RECORDS_OF, name)
-    return sorted(found, key=lambda record: (record.made, record.created), reverse=True)
 
 
 # -- the file --------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def transaction(
-    path: str, begin: Callable[[sqlite3.Connection], None] = lambda db: None
-) -> Iterator[sqlite3.Connection]:
+def transaction(path: str) -> Iterator[sqlite3.Connection]:
     """One transaction that may write, committed at the end unless an exception leaves it.
-
-    It begins with what *begin* writes.
 
     Raises:
         UnavailableError: if the database cannot be used; nothing was written then.
     """
-    global _is_busy
+    global _is_busy, _patience
     with _lock:
         if _is_busy:
             raise NotWantedError("a finalizer or a signal handler asks in the midst of a call")
         _is_busy = True
         try:
             with contextlib.closing(_open(path)) as db:
-                begin(db)
                 yield db
                 patiently(db, "COMMIT")
-        except (sqlite3.Error, OverflowError, StrangeFileError) as error:
-            if _looks_damaged(error):
+        except (sqlite3.Error, OverflowError) as error:
+            if _says_damaged(error):
                 _set_aside_if_damaged(path)
-            raise _unavailable(path, error) from error
+            if "locked" in str(error):
+                _patience = 0.0
+            raise UnavailableError(f"{path}: {error}") from error
         finally:
             _is_busy = False
 
@@ -183,17 +181,17 @@ def report(problem: Exception) -> None:
 
 
 def _open(path: str) -> sqlite3.Connection:
+    """Return a connection in whose transaction nobody else can write."""
     try:
         return _connect(path)
-    except (sqlite3.Error, StrangeFileError) as error:
-        if not _looks_damaged(error):
+    except sqlite3.Error as error:
+        if not _says_damaged(error):
             raise
     _set_aside_if_damaged(path)
     return _connect(path)
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    """Return a connection in whose transaction nobody else can write."""
     place.prepare(path)
     db = sqlite3.connect(path, timeout=0.0, isolation_level=None)
     try:
@@ -204,7 +202,7 @@ def _connect(path: str) -> sqlite3.Connection:
         patiently(db, "BEGIN IMMEDIATE")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version not in (0, place.VERSION):
-            raise StrangeFileError(f"its version is {version}, known is {place.VERSION}")
+            raise sqlite3.DatabaseError(f"its version is {version}, known is {place.VERSION}")
         for statement in SCHEMA if version == 0 else ():
             db.execute(statement)
     except BaseException:
@@ -213,9 +211,9 @@ def _connect(path: str) -> sqlite3.Connection:
     return db
 
 
-def _looks_damaged(error: Exception) -> bool:
+def _says_damaged(error: Exception) -> bool:
     """Say whether *error* speaks of the file's content: SQLite has no class of its own for that."""
-    return type(error) in (sqlite3.DatabaseError, StrangeFileError)
+    return type(error) is sqlite3.DatabaseError
 
 
 def _set_aside_if_damaged(path: str) -> None:
@@ -228,8 +226,8 @@ def _set_aside_if_damaged(path: str) -> None:
         try:
             with contextlib.closing(_connect(path)) as db:
                 (problem,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        except (sqlite3.Error, StrangeFileError) as error:
-            problem = error if _looks_damaged(error) else "ok"
+        except sqlite3.Error as error:
+            problem = error if _says_damaged(error) else "ok"
         if problem != "ok" and os.path.samestat(seen, os.lstat(path)):
             aside = f"{path}.set-aside-{secrets.token_hex(4)}"
             with contextlib.suppress(FileNotFoundError):
@@ -238,21 +236,12 @@ def _set_aside_if_damaged(path: str) -> None:
             report(UnavailableError(f"{path} was damaged ({problem}); it is {aside} now"))
 
 
-def _unavailable(path: str, error: Exception) -> UnavailableError:
-    global _patience
-    if "locked" not in str(error):
-        return UnavailableError(f"{path}: {error}")
-    waited, _patience = _patience, 0.0
-    return UnavailableError(f"{path} is locked by another process (for {waited:g} s at least)")
-
-
 def _after_fork_in_child() -> None:
-    global _lock, _is_busy, _patience
-    _lock, _is_busy, _patience = threading.RLock(), False, PATIENCE
+    global _is_busy, _patience
+    _is_busy, _patience = False, PATIENCE
+    _lock.release()
 
 
 os.register_at_fork(
-    before=lambda: _lock.acquire(),
-    after_in_parent=lambda: _lock.release(),
-    after_in_child=_after_fork_in_child,
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sqlite3
 import stat
 import sys
 
@@ -37,10 +38,6 @@ class UnavailableError(Exception):
 
 class NotWantedError(UnavailableError):
     """It is not used, and nothing is wrong: the user has switched it off, or it is in use."""
-
-
-class StrangeFileError(Exception):
-    """What lies in the registry's place is none, or another version's; the text says what it is."""
 
 
 def is_off(variable: str) -> bool:
@@ -96,7 +93,7 @@ def prepare(path: str) -> None:
 
     Raises:
         UnavailableError: if that is impossible.
-        StrangeFileError: if something else lies there.
+        sqlite3.DatabaseError: if something else lies there.
     """
     folder = os.path.dirname(path)
     try:
@@ -115,7 +112,7 @@ def prepare(path: str) -> None:
     except OSError as error:
         raise UnavailableError(str(error)) from error
     if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-        raise StrangeFileError("it is no file of this user's")
+        raise sqlite3.DatabaseError("it is no file of this user's")
     if not os.access(path, os.W_OK):  # SQLite would read it, and keep nobody else from writing
         raise UnavailableError(f"{path} is read-only")
 

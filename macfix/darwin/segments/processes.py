@@ -104,12 +104,10 @@ def _start_of(pid: int) -> str | None:
     Raises `OSError` where that cannot be found out.
     """
     if _is_darwin():
-        starts = [
-            f"{seconds}.{microseconds:06}"
-            for seconds, microseconds, status, _ in _kinfo(KERN_PROC_PID, pid)
-            if status != SZOMB
-        ]
-        return starts[0] if starts else None
+        for seconds, microseconds, status, _ in _kinfo(KERN_PROC_PID, pid):
+            if status != SZOMB:
+                return f"{seconds}.{microseconds:06}"
+        return None
     # proc(5): the name, which may hold anything, is in parentheses; then from the third field on
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:

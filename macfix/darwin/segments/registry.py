@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from macfix.darwin.segments import database, tree
-from macfix.darwin.segments.database import Race, Record, patiently, records_of
-from macfix.darwin.segments.kernel import Probe, probe, unlink_segment
+from macfix.darwin.segments.database import Race, Record, patiently, records
+from macfix.darwin.segments.kernel import probe, unlink_segment
 from macfix.darwin.segments.label import UNLABELLED
 from macfix.darwin.segments.names import kernel_name
 
@@ -30,23 +30,22 @@ def creation(name: str, key: str, size: int, mark: str) -> Iterator[list[Record]
 
     Yields what was on record of *name* before.
     """
-    has_label = size > UNLABELLED
-    creator = (os.getpid(), tree.program(), time.time())
-    known: list[Record] = []
 
-    def intend(db: sqlite3.Connection, own_tree: str) -> None:
-        known.extend(records_of(db, name))
-        if _look(name) is None:  # else the kernel is going to refuse
-            head = name if has_label else _head(db, key, name)
-            _erase(db, name, "")
-            record = Record(name, mark, key, size, head, *creator, not has_label)
-            db.execute(database.INTEND, record)
+    def intend(db: sqlite3.Connection, own_tree: str) -> list[Record]:
+        known = records(db, database.RECORDS_OF, (name,))
+        if _mark_of(name) is None:  # else the kernel is going to refuse
+            is_counter = size <= UNLABELLED
+            head = _head(db, key, name) if is_counter else name
+            creator = (os.getpid(), tree.program(), time.time())
+            db.execute(database.ERASE, (name, ""))
+            db.execute(database.INTEND, Record(name, mark, key, size, head, *creator, is_counter))
             db.execute(database.HOLD, (own_tree, name))
         patiently(db, "COMMIT")
+        return known
 
-    with tree.signed(intend) as db:
+    with tree.signed(intend) as (db, known):
         try:
-            yield known
+            yield known or []
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 if db is not None:
@@ -64,14 +63,13 @@ def attachment(name: str) -> Iterator[list[Record]]:
     So nobody can unlink it, or create it anew, between the one and the other. Yields what is on
     record of its creation.
     """
-    known: list[Record] = []
 
-    def hold(db: sqlite3.Connection, own_tree: str) -> None:
+    def hold(db: sqlite3.Connection, own_tree: str) -> list[Record]:
         db.execute(database.HOLD, (own_tree, name))
-        known.extend(records_of(db, name))
+        return records(db, database.RECORDS_OF, (name,))
 
-    with tree.signed(hold):
-        yield known
+    with tree.signed(hold) as (_, known):
+        yield known or []
 
 
 def unlink(name: str, key: str) -> None:
@@ -83,18 +81,16 @@ def unlink(name: str, key: str) -> None:
     """
     global _races
     gone: FileNotFoundError | None = None
-    with tree.signed() as db:
-        found = None if db is None else _look(name)
+    with tree.signed() as (db, _):
+        mark = _mark_of(name)
         try:
             unlink_segment(name)
         except FileNotFoundError as error:
             gone = error
-        if db is not None and gone is None:
-            label = None if found is None else found.label
-            _erase(db, name, "" if label is None else label.mark)
-        elif db is not None:
+        if db is not None and gone is not None:
             db.execute(database.ADD_RACE, Race(key, os.getpid(), time.time()))
-            db.execute(database.DROP_OLD_RACES)
+        elif db is not None:
+            db.execute(database.ERASE, (name, mark))
     if gone is not None:
         _races += 1
         for observer in list(observers):
@@ -107,22 +103,20 @@ def races_here() -> int:
     return _races
 
 
-def _erase(db: sqlite3.Connection, name: str, mark: str) -> None:
-    db.execute(database.ERASE, (name, mark))
-    db.execute(database.ERASE_HOLDERS, (name,))
-
-
 def _head(db: sqlite3.Connection, key: str, name: str) -> str:
     """Return the name of the array whose index this is: its key is `<key of the array>_<word>`."""
     array = key.rpartition("_")[0]
     head = kernel_name(array) if array else name
-    is_known = any(one.size > UNLABELLED for one in records_of(db, head))
-    return head if is_known else name
+    known = records(db, database.RECORDS_OF, (head,))
+    return head if any(record.size > UNLABELLED for record in known) else name
 
 
-def _look(name: str) -> Probe | None:
-    """Return what has *name*; a length of -1 where that cannot be seen."""
-    try:
-        return probe(name)
-    except OSError:
-        return Probe(-1)
+def _mark_of(name: str) -> str | None:
+    """Return the mark of what has *name*: None if nothing has, "" where no mark can be seen."""
+    with contextlib.suppress(OSError):
+        found = probe(name)
+        if found is None:
+            return None
+        if found.label is not None:
+            return found.label.mark
+    return ""

@@ -13,8 +13,8 @@ import os
 import secrets
 import sqlite3
 import sys
-import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from macfix import _once
 from macfix.darwin.segments import database, place, reaping
@@ -30,27 +30,36 @@ _PROGRAM_SHOWN = 200  # characters
 
 
 class Member:
-    """This process as a member of its tree, whose registry is the file `path`."""
+    """This process as a member of its tree, whose registry is the file `path`.
+
+    What its environment says, its children inherit, even if nothing else can be done.
+    """
 
     def __init__(self) -> None:
         self.path = place.location()
         tree, _, its_path = os.environ.get(VARIABLE, "").partition(":")
         self.is_founder = not tree.isalnum() or its_path != self.path
-        self.tree = secrets.token_hex(8) if self.is_founder else tree
         self.is_founded = False
+        _once.join_tree()
+        self._enter(secrets.token_hex(8) if self.is_founder else tree)
+
+    def _enter(self, tree: str) -> None:
+        self.tree = tree
+        os.environ[VARIABLE] = f"{tree}:{self.path}"
 
     def sign(self, db: sqlite3.Connection) -> None:
         """Have this process on record, and its tree, which is founded once in its life."""
+        try:
+            process = this_process()
+        except OSError as error:
+            raise UnavailableError(
+                f"the kernel does not tell about this process: {error}"
+            ) from error
         if not self.is_founded:
             if not self.is_founder and not db.execute(database.IS_FOUNDED, (self.tree,)).fetchone():
-                self.tree, self.is_founder = secrets.token_hex(8), True  # that one is over
-            if self.is_founder:
-                db.execute(database.FOUND_TREE, (self.tree,))
-        db.execute(database.SIGN, (self.tree, *this_process(), program(), time.time()))
-
-    def variables(self) -> dict[str, str]:
-        """Return what makes a child a member."""
-        return {VARIABLE: f"{self.tree}:{self.path}"}
+                self._enter(secrets.token_hex(8))  # that one is over
+            db.execute(database.FOUND_TREE, (self.tree,))
+        db.execute(database.SIGN, (self.tree, *process, program()))
 
 
 _own: Member | None = None
@@ -66,17 +75,14 @@ def join() -> Callable[[], None] | None:
         What undoes the change of the environment, if there was one.
     """
     before = os.environ.get(VARIABLE)
-    is_first = False
-
-    def ask(db: sqlite3.Connection, tree: str) -> None:
-        nonlocal is_first
-        is_first = db.execute(database.BE_FIRST_TO_REAP, (tree,)).rowcount == 1
-
-    with signed(ask):
+    with signed(lambda db, tree: db.execute(database.BE_FIRST_TO_REAP, (tree,)).rowcount) as (
+        _,
+        is_first,
+    ):
         pass
-    if is_first and _own is not None and not place.is_off(REAP_VARIABLE):
+    if is_first and not place.is_off(REAP_VARIABLE):
         try:
-            reaping.sort_out(_own.path, free=True)
+            reaping.sort_out(place.location(), free=True)
         except Exception as error:  # what is leaked must not keep anybody from working
             log.info("leaked shared memory was not freed: %s", error)
     return None if os.environ.get(VARIABLE) == before else lambda: _leave(before)
@@ -88,61 +94,36 @@ def variables() -> dict[str, str]:
     If there is no tree, one is founded for this very process, which is about to `exec` the program.
     Never raises an `Exception`; returns nothing where the registry cannot be used.
     """
-    try:
-        own = _own or Member()
-        with transaction(own.path, own.sign):
-            pass
-        return own.variables()
-    except (UnavailableError, OSError) as error:
-        report(error)
-        return {}
+    with signed():
+        pass
+    return {VARIABLE: os.environ[VARIABLE]} if _own is not None and _own.is_founded else {}
 
 
 @contextlib.contextmanager
 def signed(
-    begin: Callable[[sqlite3.Connection, str], None] = lambda db, tree: None,
-) -> Iterator[sqlite3.Connection | None]:
-    """A transaction of this process, which *begin* begins; None where there can be none.
+    begin: Callable[[sqlite3.Connection, str], Any] = lambda db, tree: None,
+) -> Iterator[tuple[sqlite3.Connection | None, Any]]:
+    """A transaction of this process, and what *begin* returns; None where there can be none.
 
     That, and what fails of it inside, is said once and not raised.
 
     Args:
         begin: is called with the database and this process's tree.
     """
-    try:
-        with contextlib.ExitStack() as stack:
-            db = _enter(stack, begin)
-            yield db
-        if db is not None and _own is not None:
-            _own.is_founded = True
-    except UnavailableError as error:
-        report(error)
-
-
-def _enter(
-    stack: contextlib.ExitStack, begin: Callable[[sqlite3.Connection, str], None]
-) -> sqlite3.Connection | None:
     global _own
-
-    def sign_and_begin(db: sqlite3.Connection) -> None:
-        own.sign(db)
-        begin(db, own.tree)
-
+    has_begun = False
     try:
         _own = own = _own or Member()
-        _publish(own)  # even if what follows fails: its children are of one tree
-        db = stack.enter_context(transaction(own.path, sign_and_begin))
-        _publish(own)
-        return db
-    except (UnavailableError, OSError) as error:
+        with transaction(own.path) as db:
+            own.sign(db)
+            begun = begin(db, own.tree)
+            has_begun = True
+            yield db, begun
+        own.is_founded = True
+    except UnavailableError as error:
         report(error)
-        return None
-
-
-def _publish(own: Member) -> None:
-    _once.join_tree()
-    if os.environ.get(VARIABLE) != own.variables()[VARIABLE]:
-        os.environ.update(own.variables())
+    if not has_begun:
+        yield None, None
 
 
 def _leave(before: str | None) -> None:
