@@ -11,7 +11,7 @@ from macfix import _once
 from macfix import simulate as simulation
 from macfix.activation import environment, runner
 from macfix.activation.locate import CannotRunError, locate
-from macfix.darwin.segments import tree
+from macfix.darwin.segments import registry
 from macfix.engine.config import Config
 
 
@@ -33,7 +33,7 @@ def run(words: Sequence[str], *, simulate: str | None, patched: bool) -> NoRetur
         changes = environment.variables(os.environ, simulate=spec, patched=patched)
         if patched and config.enabled:
             _once.join_tree()  # now: its children may be the first that import an upstream
-            changes |= tree.variables()
+            changes |= registry.variables()
     runner.run(locate(words), changes)
 
 

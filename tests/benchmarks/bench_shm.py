@@ -62,7 +62,7 @@ print(json.dumps(answer | {"bytes": length}))
 
 REGISTRY = """
 import json, os, statistics, sys, time
-from macfix.darwin.segments import place, tree
+from macfix.darwin.segments import place, registry
 from macfix.darwin.segments.shared_memory import SharedMemory
 def take(times, act):
     began = time.perf_counter()
@@ -73,7 +73,7 @@ def use(label, found):
     times = {(act, on): [] for act in ("create", "attach") for on in (True, False)}
     for number in range(300):
         for on in (True, False):
-            tree._own = kept if on else None
+            registry._own = kept if on else None
             os.environ[place.JOURNAL_VARIABLE] = "" if on else "off"
             name = f"piker.brokerd[{os.getpid()}].market{number}.simx.hist_{on}"
             new = take(times["create", on],
@@ -81,14 +81,14 @@ def use(label, found):
             take(times["attach", on], lambda: SharedMemory(name, track=False)).close()
             new.unlink()
             new.close()
-    tree._own = kept
+    registry._own = kept
     os.environ[place.JOURNAL_VARIABLE] = ""
     for act in ("create", "attach"):
         with_it, without = (statistics.median(times[act, on][20:]) * 1e6 for on in (True, False))
         found[f"{act}, {label}"] = with_it - without
         found[f"{act}, {label}, without"] = without
-tree.join()
-kept = tree._own
+registry.join()
+kept = registry._own
 found = {}
 use("few on record", found)
 names = [f"b{os.getpid()}.{number}" for number in range(5000)]

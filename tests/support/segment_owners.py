@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from macfix import _once
-from macfix.darwin.segments import database, place, tree
+from macfix.darwin.segments import database, place, registry
 from macfix.darwin.segments.kernel import probe, unlink_segment
 from macfix.darwin.segments.names import kernel_name
 from tests.support.surroundings import REPOSITORY
@@ -25,7 +25,7 @@ if os.environ.get("OWNER_ON_A_MAC"):
     import macfix.simulate
     macfix.simulate.start(os.environ["OWNER_ON_A_MAC"])
 from macfix.darwin.segments import (
-    database, kernel, place, processes, reaping, registry, shared_memory, tree
+    database, kernel, place, processes, reaping, registry, shared_memory
 )
 from macfix.darwin.segments.shared_memory import SharedMemory, shm_unlink
 held = {}
@@ -94,7 +94,7 @@ class SegmentOwner:
     """A process that does with shared memory what it is told."""
 
     def __init__(self, *prefix: str, **environment: str) -> None:
-        env = {name: value for name, value in os.environ.items() if name != tree.VARIABLE}
+        env = {name: value for name, value in os.environ.items() if name != registry.VARIABLE}
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-c", _LOOP],
             env={**env, "PYTHONPATH": str(REPOSITORY), **environment},
@@ -176,15 +176,15 @@ def segment_owners() -> Iterator[Any]:
 @contextmanager
 def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let this process be a member of no tree, as one that has just been started."""
-    for variable in (tree.VARIABLE, _once.VARIABLE):
+    for variable in (registry.VARIABLE, _once.VARIABLE):
         os.environ.pop(variable, None)
     with monkeypatch.context() as fresh:
-        fresh.setattr(tree, "_own", None)
+        fresh.setattr(registry, "_own", None)
         fresh.setattr(place, "_seen", set())
         fresh.setattr(database, "_patience", database.PATIENCE)
         fresh.setattr(_once, "_said", set())
         yield
-    for variable in (tree.VARIABLE, _once.VARIABLE):
+    for variable in (registry.VARIABLE, _once.VARIABLE):
         os.environ.pop(variable, None)
 
 

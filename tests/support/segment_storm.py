@@ -23,7 +23,7 @@ if os.environ.get("OWNER_ON_A_MAC"):
 
     macfix.simulate.start(os.environ["OWNER_ON_A_MAC"])
 
-from macfix.darwin.segments import database, place, reaping, tree
+from macfix.darwin.segments import database, place, reaping, registry
 from macfix.darwin.segments.kernel import probe
 from macfix.darwin.segments.label import read_label
 from macfix.darwin.segments.names import kernel_name
@@ -224,7 +224,7 @@ def kills(count: int) -> dict[str, Any]:
 def spawn_victim(key: str, ready: int) -> int:
     """Start a victim that has to find macfix, its tree and the registry by itself."""
     os.set_inheritable(ready, True)
-    variables = {**os.environ, "STORM_READY": str(ready), tree.VARIABLE: ""}
+    variables = {**os.environ, "STORM_READY": str(ready), registry.VARIABLE: ""}
     words = [sys.executable, __file__, "victim", key]
     return os.spawnve(os.P_NOWAIT, sys.executable, words, variables)
 
@@ -234,8 +234,8 @@ def fork_victim(key: str, ready: int) -> int:
     if pid:
         return pid
     try:  # a tree of its own: it shall be known as dead, whoever lives of this process's
-        tree._own = None
-        os.environ.pop(tree.VARIABLE, None)
+        registry._own = None
+        os.environ.pop(registry.VARIABLE, None)
         victim(key, ready)
     finally:
         os._exit(1)
@@ -245,7 +245,7 @@ def victim(key: str, ready: int) -> None:
     """Work on an array until killed."""
     os.write(ready, b"r")
     os.close(ready)
-    tree.join()
+    registry.join()
     while True:
         arrays = make(key)
         again = attach(key)
@@ -294,8 +294,8 @@ def many(count: int) -> dict[str, Any]:
     pid = os.fork()
     if not pid:
         try:
-            tree._own = None
-            os.environ.pop(tree.VARIABLE, None)
+            registry._own = None
+            os.environ.pop(registry.VARIABLE, None)
             for number in range(count):
                 SharedMemory(f"storm.{TAG}.d{number}", create=True, size=64, track=False)
             os._exit(0)
@@ -331,5 +331,5 @@ SCENES = {scene.__name__: scene for scene in (destroys, turns, forks, kills, man
 if __name__ == "__main__":
     if sys.argv[1] == "victim":
         victim(sys.argv[2], int(os.environ["STORM_READY"]))
-    tree.join()
+    registry.join()
     print(json.dumps(SCENES[sys.argv[1]](int(sys.argv[2]))))

@@ -15,7 +15,7 @@ import pytest
 
 from macfix import Changes
 from macfix.darwin.limits import OpenFiles
-from macfix.darwin.segments import registry, tree
+from macfix.darwin.segments import registry
 from macfix.darwin.segments.kernel import probe
 from macfix.darwin.segments.names import kernel_name
 from macfix.darwin.segments.shared_memory import ShareableList, SharedMemory, shm_unlink
@@ -335,12 +335,12 @@ def test_what_upstream_has_bound_to_the_class_stays_bound(install: Install) -> N
 def test_the_process_joins_its_tree_as_long_as_it_is_patched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv(tree.VARIABLE, raising=False)
+    monkeypatch.delenv(registry.VARIABLE, raising=False)
     changes = Changes()
     names.install(stock_module(), changes)
-    assert tree.VARIABLE in os.environ
+    assert registry.VARIABLE in os.environ
     changes.revert()
-    assert tree.VARIABLE not in os.environ
+    assert registry.VARIABLE not in os.environ
 
 
 def test_a_race_is_a_note_for_status_until_it_is_reverted() -> None:
@@ -350,7 +350,7 @@ def test_a_race_is_a_note_for_status_until_it_is_reverted() -> None:
     with pytest.raises(FileNotFoundError):
         shm_unlink(KEY)
     (text,) = notes.values()
-    assert repr(KEY) in text and text.startswith(f"{registry.races_here()}, ")
+    assert repr(KEY) in text and text.startswith(f"{registry.races}, ")
     changes.revert()
     assert registry.observers == before
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from macfix.darwin.segments import database, place, reaping, tree
+from macfix.darwin.segments import database, place, reaping, registry
 from macfix.darwin.segments.kernel import open_segment, unlink_segment
 from macfix.darwin.segments.label import length_with_label
 from macfix.darwin.segments.names import kernel_name
@@ -355,8 +355,8 @@ def test_a_child_forked_without_descriptors_is_known_by_its_trees_variable(
     key: str, owner: MakeOwner, pids: list[int]
 ) -> None:
     founder = owner()
-    founder.do("tree.join() and None")
-    creator = owner(**{tree.VARIABLE: founder.do("os.environ[tree.VARIABLE]")})
+    founder.do("registry.join() and None")
+    creator = owner(**{registry.VARIABLE: founder.do("os.environ[registry.VARIABLE]")})
     creator.do(f"array({key!r})")
     creator.do("__import__('resource').setrlimit(7, (40, 40))")
     with pytest.raises(AssertionError, match="Too many open files"):
@@ -376,7 +376,7 @@ def test_a_registration_that_failed_is_repeated(key: str, owner: MakeOwner) -> N
     creator.do("processes._this_process.cache_clear()")
     creator.do("globals().update(limit=__import__('resource').getrlimit(7)) or None")
     creator.do("__import__('resource').setrlimit(7, (3, limit[1]))")
-    creator.do("tree.join() and None")
+    creator.do("registry.join() and None")
     creator.do("__import__('resource').setrlimit(7, limit)")
     creator.do(f"array({key!r})")
     assert (creator.pid,) in in_registry("SELECT pid FROM process")
@@ -410,8 +410,8 @@ def test_children_of_multiprocessing_keep_it(
 
 def test_a_tree_lives_as_long_as_one_of_it(key: str, owner: MakeOwner) -> None:
     root = owner()
-    root.do("tree.join() and None")
-    variable = {tree.VARIABLE: root.do("os.environ[tree.VARIABLE]")}
+    root.do("registry.join() and None")
+    variable = {registry.VARIABLE: root.do("os.environ[registry.VARIABLE]")}
     child, other_tree = owner(**variable), owner()
     child.do(f"create({key!r})")
     other_tree.do(f"create({key + '1'!r})")
@@ -427,12 +427,12 @@ def test_the_runner_founds_a_tree_for_the_program_that_it_becomes(
     key: str, owner: MakeOwner
 ) -> None:
     runner = owner()
-    variable = runner.do("tree.variables()")
-    assert set(variable) == {tree.VARIABLE}
+    variable = runner.do("registry.variables()")
+    assert set(variable) == {registry.VARIABLE}
     assert in_registry("SELECT pid FROM process") == [(runner.pid,)]
     program = owner(**variable)
     program.do(f"create({key!r})")
-    assert program.do("os.environ[tree.VARIABLE]") == variable[tree.VARIABLE]
+    assert program.do("os.environ[registry.VARIABLE]") == variable[registry.VARIABLE]
     program.kill()
     assert freed() == []
     runner.kill()
@@ -443,17 +443,17 @@ def test_only_the_first_to_join_a_tree_reaps(key: str, owner: MakeOwner) -> None
     dead, first = owner(), owner()
     dead.do(f"create({key!r})")
     dead.kill()
-    variable = first.do("tree.variables()")
+    variable = first.do("registry.variables()")
     assert exists(key)
-    first.do(f"do(os.environ.update({variable}), tree.join())")
+    first.do(f"do(os.environ.update({variable}), registry.join())")
     assert not exists(key)
     dead = owner()
     dead.do(f"create({key!r})")
     dead.kill()
-    first.do("tree.join() and None")
-    owner(**variable).do("tree.join() and None")
+    first.do("registry.join() and None")
+    owner(**variable).do("registry.join() and None")
     assert exists(key)
-    owner().do("tree.join() and None")
+    owner().do("registry.join() and None")
     assert not exists(key)
 
 
@@ -461,19 +461,19 @@ def test_reaping_by_itself_can_be_switched_off(key: str, owner: MakeOwner) -> No
     dead = owner()
     dead.do(f"create({key!r})")
     dead.kill()
-    owner(**{tree.REAP_VARIABLE: "off"}).do("tree.join() and None")
+    owner(**{registry.REAP_VARIABLE: "off"}).do("registry.join() and None")
     assert exists(key)
     assert freed() == [key]
 
 
 def test_a_tree_that_is_over_is_no_tree_for_a_latecomer(key: str, owner: MakeOwner) -> None:
     first = owner()
-    variable = first.do("tree.variables()")
+    variable = first.do("registry.variables()")
     first.kill()
     assert freed() == [] and in_registry("SELECT * FROM tree") == []
     late = owner(**variable)
     late.do(f"create({key!r})")
-    assert late.do("os.environ[tree.VARIABLE]") != variable[tree.VARIABLE]
+    assert late.do("os.environ[registry.VARIABLE]") != variable[registry.VARIABLE]
     assert survey()[key].state == ALIVE and str(late.pid) in survey()[key].reason
     late.kill()
     assert freed() == [key]
@@ -492,16 +492,18 @@ def test_what_a_tree_holds_whose_founding_is_lost_stays(key: str, owner: MakeOwn
 
 def test_joining_can_be_undone(owner: MakeOwner) -> None:
     one = owner()
-    assert one.do("[callable(undo := tree.join()), tree.VARIABLE in os.environ, undo()]") == [
+    assert one.do(
+        "[callable(undo := registry.join()), registry.VARIABLE in os.environ, undo()]"
+    ) == [
         True,
         True,
         None,
     ]
-    assert one.do("tree.VARIABLE in os.environ") is False
-    variable = one.do("tree.variables()")
+    assert one.do("registry.VARIABLE in os.environ") is False
+    variable = one.do("registry.variables()")
     member = owner(**variable)
-    assert member.do("tree.join()") is None
-    assert member.do("os.environ[tree.VARIABLE]") == variable[tree.VARIABLE]
+    assert member.do("registry.join()") is None
+    assert member.do("os.environ[registry.VARIABLE]") == variable[registry.VARIABLE]
 
 
 # -- one name, one row -----------------------------------------------------------------------------
@@ -521,8 +523,8 @@ def test_a_name_that_was_created_anew_by_the_living_stays(key: str, owner: MakeO
 
 def test_destroying_and_creating_by_turns_leaves_one_row(key: str, owner: MakeOwner) -> None:
     root = owner()
-    root.do("tree.join() and None")
-    variable = {tree.VARIABLE: root.do("os.environ[tree.VARIABLE]")}
+    root.do("registry.join() and None")
+    variable = {registry.VARIABLE: root.do("os.environ[registry.VARIABLE]")}
     relatives = [owner(**variable) for _ in range(3)]
     relatives[0].do(f"create({key!r})")
     for number in range(1, 7):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from macfix.darwin.segments import database, place, reaping, registry, tree
+from macfix.darwin.segments import database, place, reaping, registry
 from macfix.darwin.segments.kernel import probe
 from macfix.darwin.segments.names import kernel_name
 from macfix.darwin.segments.place import UnavailableError
@@ -114,8 +114,8 @@ def test_the_trees_registry_is_used_whatever_home_has_become(
     key: str, owner: MakeOwner, tmp_path: Path
 ) -> None:
     root = owner()
-    root.do("tree.join() and None")
-    variable = {tree.VARIABLE: root.do("os.environ[tree.VARIABLE]")}
+    root.do("registry.join() and None")
+    variable = {registry.VARIABLE: root.do("os.environ[registry.VARIABLE]")}
     child = owner(HOME=str(tmp_path), **variable)
     child.do(f"create({key!r})")
     assert [row[0] for row in rows("segment")] == [kernel_name(key)]
@@ -124,9 +124,9 @@ def test_the_trees_registry_is_used_whatever_home_has_become(
 
 
 def test_a_variable_that_is_no_text_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(tree.VARIABLE, f"\udcff:{place.location()}")
-    tree.join()
-    assert os.environ[tree.VARIABLE].partition(":")[0].isalnum()
+    monkeypatch.setenv(registry.VARIABLE, f"\udcff:{place.location()}")
+    registry.join()
+    assert os.environ[registry.VARIABLE].partition(":")[0].isalnum()
     assert len(rows("tree")) == 1
 
 
@@ -136,20 +136,20 @@ def test_a_variable_that_names_no_registry_of_this_boot_is_ignored(
 ) -> None:
     right = place.location()
     boot = os.path.basename(right).partition(".")[0]
-    monkeypatch.setenv(tree.VARIABLE, "abcd:" + path.format(boot=boot))
+    monkeypatch.setenv(registry.VARIABLE, "abcd:" + path.format(boot=boot))
     assert place.location() == right
-    variables = tree.variables()
-    assert variables[tree.VARIABLE].endswith(":" + right)
-    assert not variables[tree.VARIABLE].startswith("abcd:")
+    variables = registry.variables()
+    assert variables[registry.VARIABLE].endswith(":" + right)
+    assert not variables[registry.VARIABLE].startswith("abcd:")
 
 
 def test_switched_off_it_is_silent_and_writes_nothing(
     key: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(place.JOURNAL_VARIABLE, "off")
-    assert tree.variables() == {} and tree.join() is None
+    assert registry.variables() == {} and registry.join() is None
     use(key)
-    assert tree.VARIABLE not in os.environ and said(caplog) == []
+    assert registry.VARIABLE not in os.environ and said(caplog) == []
     assert not Path(os.environ["HOME"], ".local").exists()
 
 
@@ -222,7 +222,7 @@ def test_a_page_that_is_damaged_is_found_while_it_is_read(
 def test_what_only_looks_damaged_stays(
     key: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tree.join()
+    registry.join()
     real = database._connect
     looks: list[str] = []
 
@@ -255,8 +255,8 @@ def test_without_a_place_programs_run_and_one_of_a_tree_says_so(
     key: str, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     BLOCKED_HOMES[how](os.environ["HOME"])
-    assert tree.variables() == {}
-    tree.join()
+    assert registry.variables() == {}
+    registry.join()
     for _ in range(3):
         use(key)
     assert len(said(caplog)) == 1
@@ -272,7 +272,7 @@ def test_without_a_home_or_a_boot_it_is_the_same(
         monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     else:
         monkeypatch.setattr(place, "boot_id", lambda: "")
-    assert tree.variables() == {} and tree.join() is None
+    assert registry.variables() == {} and registry.join() is None
     use(key)
     (text,) = said(caplog)
     assert ("MACFIX_STATE_DIR" if what == "no home" else "this boot") in text
@@ -283,9 +283,9 @@ WITHOUT_PRIVILEGES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 PROGRAM = """
 import logging
 logging.basicConfig()
-from macfix.darwin.segments import tree, reaping, place
+from macfix.darwin.segments import place, reaping, registry
 from macfix.darwin.segments.shared_memory import SharedMemory
-print(tree.variables()); tree.join()
+print(registry.variables()); registry.join()
 made = SharedMemory({key!r}, create=True, size=100, track=False)
 SharedMemory({key!r}, track=False).close()
 made.close(); made.unlink()
@@ -304,7 +304,7 @@ def test_what_cannot_be_written_keeps_nobody_from_working(key: str, what: str) -
     home = Path(os.environ["HOME"])
     shm = home / ".local/state/macfix/shm"
     if what == "a read-only file":
-        tree.variables()
+        registry.variables()
         Path(place.location()).chmod(0o400)
     else:
         home.chmod(0o555)
@@ -343,10 +343,10 @@ FULL = """
 import logging, os, resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 logging.basicConfig()
-from macfix.darwin.segments import tree
+from macfix.darwin.segments import registry
 from macfix.darwin.segments.shared_memory import SharedMemory
-tree.join()
-path = tree._own.path
+registry.join()
+path = registry._own.path
 for number in range(300):
     if number == 5:  # from now on no file may grow, as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path), -1))
@@ -377,7 +377,7 @@ def test_a_full_disk_keeps_nobody_from_working(key: str) -> None:
 
 def hold_locked(owner: SegmentOwner) -> None:
     owner.do(
-        "do(tree.join(), globals().update(lock=__import__('sqlite3').connect(place.location())),"
+        "do(registry.join(), globals().update(lock=database.sqlite3.connect(place.location())),"
         " lock.execute('BEGIN IMMEDIATE'))"
     )
 
@@ -392,7 +392,7 @@ def test_a_locked_database_is_waited_for_once(
     slept: list[float] = []
     real = time.sleep
     monkeypatch.setattr(database.time, "sleep", lambda s: (slept.append(s), real(s)))
-    tree.join()
+    registry.join()
     assert slept
     slept.clear()
     use(key)
@@ -408,9 +408,9 @@ def test_one_warning_a_tree(key: str, owner: MakeOwner) -> None:
     hold_locked(writer)
     program = (
         "import logging, subprocess, sys; logging.basicConfig()\n"
-        "from macfix.darwin.segments import database, tree\n"
+        "from macfix.darwin.segments import database, registry\n"
         "database._patience = 0.01\n"
-        "tree.join()\n"
+        "registry.join()\n"
         "if len(sys.argv) < 4:\n"
         "    for _ in range(2):\n"
         "        subprocess.run([sys.executable, '-c', sys.argv[1], *sys.argv[1:], 'x'])\n"
@@ -428,7 +428,7 @@ def test_a_child_that_is_forked_in_the_midst_of_a_write_gets_through(
     key: str, owner: MakeOwner
 ) -> None:
     program = owner()
-    program.do("tree.join() and None")
+    program.do("registry.join() and None")
     program.do(
         "globals().update(entered=threading.Event(), go=threading.Event(), thread="
         "threading.Thread(target=lambda: [entered.set() or go.wait() for db in"
@@ -474,8 +474,8 @@ def test_a_creation_that_fails_leaves_no_record(key: str, monkeypatch: pytest.Mo
 
 
 def test_what_is_broken_off_is_not_written(key: str) -> None:
-    tree.join()
-    with pytest.raises(KeyboardInterrupt), tree.signed() as (db, _):
+    registry.join()
+    with pytest.raises(KeyboardInterrupt), registry.signed() as (db, _):
         assert db is not None
         db.execute(database.ADD_RACE, (key, 1, 1.0))
         raise KeyboardInterrupt
@@ -499,7 +499,7 @@ ODD = [
 
 
 def test_odd_rows_are_survived(key: str) -> None:
-    tree.join()
+    registry.join()
     with database.transaction(place.location()) as db:
         for row in ODD:
             db.execute("INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
@@ -516,7 +516,7 @@ def test_odd_rows_are_survived(key: str) -> None:
 def test_a_race_is_counted_told_and_on_record(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, int]] = []
     monkeypatch.setattr(registry, "observers", [lambda *what: told.append(what)])
-    before = registry.races_here()
+    before = registry.races
     for _ in range(2):
         with pytest.raises(FileNotFoundError):
             shm_unlink(key)
@@ -525,7 +525,7 @@ def test_a_race_is_counted_told_and_on_record(key: str, monkeypatch: pytest.Monk
 
 
 def test_only_the_latest_races_are_kept(key: str) -> None:
-    tree.join()
+    registry.join()
     with database.transaction(place.location()) as db:
         for number in range(1010):
             db.execute(database.ADD_RACE, (f"k{number}", 1, 0.0))
@@ -559,7 +559,7 @@ def test_a_statement_that_fails_keeps_nobody_from_working(
     key: str, statement: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(database, statement, "SELECT nonsense")
-    tree.join()
+    registry.join()
     use(key)
     assert len(said(caplog)) == 1
 
@@ -574,6 +574,6 @@ def test_a_commit_that_fails_keeps_nobody_from_working(
 
     monkeypatch.setattr(database, "patiently", failing)
     monkeypatch.setattr(registry, "patiently", failing)
-    tree.join()
+    registry.join()
     use(key)
     assert len(said(caplog)) == 1

@@ -8,7 +8,6 @@ From the kernel up, each module imports only those before it:
 - `processes`: which processes live.
 - `database`: the registry's file, one transaction at a time, and every statement.
 - `reaping`: which segments are alive, which are leaked, and freeing those.
-- `tree`: which tree of processes this one belongs to.
-- `registry`: what `SharedMemory` tells the registry: creation, attaching, unlinking.
+- `registry`: the tree of this process, and what `SharedMemory` says: created, attached, unlinked.
 - `shared_memory`: `SharedMemory` and `ShareableList` in the place of the standard library's.
 """

@@ -16,7 +16,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from macfix import _once
@@ -119,9 +119,7 @@ _CALLED = "(SELECT name FROM segment WHERE key = :key OR name IN (:key, '/' || :
 RECORDS_CALLED = f"{_RECORDS} WHERE head IN {_CALLED} OR name IN {_CALLED}"
 
 
-def records(
-    db: sqlite3.Connection, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()
-) -> list[Record]:
+def records(db: sqlite3.Connection, statement: str, values: Any = ()) -> list[Record]:
     """Return what one of the statements that select records selects."""
     return [Record(*row) for row in db.execute(statement, values)]
 
@@ -136,7 +134,7 @@ def transaction(path: str) -> Iterator[sqlite3.Connection]:
     Raises:
         UnavailableError: if the database cannot be used; nothing was written then.
     """
-    global _is_busy, _patience
+    global _is_busy
     with _lock:
         if _is_busy:
             raise NotWantedError("a finalizer or a signal handler asks in the midst of a call")
@@ -146,10 +144,7 @@ def transaction(path: str) -> Iterator[sqlite3.Connection]:
                 yield db
                 patiently(db, "COMMIT")
         except (sqlite3.Error, OverflowError) as error:
-            if _says_damaged(error):
-                _set_aside_if_damaged(path)
-            if "locked" in str(error):
-                _patience = 0.0
+            _set_aside_if_damaged(path, error)
             raise UnavailableError(f"{path}: {error}") from error
         finally:
             _is_busy = False
@@ -160,16 +155,19 @@ def patiently(db: sqlite3.Connection, statement: str) -> None:
 
     SQLite's own timeout sleeps longer and longer, so that one of many who want to write starves.
     """
+    global _patience
     deadline = time.monotonic() + _patience
     while True:
         try:
             db.execute(statement)
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(random.uniform(0.0005, 0.005))
-        else:
             return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            if time.monotonic() > deadline:
+                _patience = 0.0
+                raise
+        time.sleep(random.uniform(0.0005, 0.005))
 
 
 def report(problem: Exception) -> None:
@@ -185,9 +183,7 @@ def _open(path: str) -> sqlite3.Connection:
     try:
         return _connect(path)
     except sqlite3.Error as error:
-        if not _says_damaged(error):
-            raise
-    _set_aside_if_damaged(path)
+        _set_aside_if_damaged(path, error)
     return _connect(path)
 
 
@@ -211,23 +207,20 @@ def _connect(path: str) -> sqlite3.Connection:
     return db
 
 
-def _says_damaged(error: Exception) -> bool:
-    """Say whether *error* speaks of the file's content: SQLite has no class of its own for that."""
-    return type(error) is sqlite3.DatabaseError
-
-
-def _set_aside_if_damaged(path: str) -> None:
+def _set_aside_if_damaged(path: str, error: Exception) -> None:
     """Move away what lies in the database's place if a second, fresh look finds it damaged, too.
 
     A sound file looks malformed to a call during which another thread closes all descriptors.
     """
+    if type(error) is not sqlite3.DatabaseError:  # SQLite has no class of its own for a damage
+        return
     with contextlib.suppress(OSError):  # somebody else has moved it away
         seen = os.lstat(path)
         try:
             with contextlib.closing(_connect(path)) as db:
                 (problem,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        except sqlite3.Error as error:
-            problem = error if _says_damaged(error) else "ok"
+        except sqlite3.Error as again:
+            problem = again if type(again) is type(error) else "ok"
         if problem != "ok" and os.path.samestat(seen, os.lstat(path)):
             aside = f"{path}.set-aside-{secrets.token_hex(4)}"
             with contextlib.suppress(FileNotFoundError):

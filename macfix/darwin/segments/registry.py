@@ -1,4 +1,9 @@
-"""What shared memory tells the registry: that a segment is created, attached, unlinked.
+"""What a process tells the registry: its tree, and what it does with shared memory.
+
+A process belongs to its tree from birth, by a variable in its environment that names the tree and
+the registry's file. Each process that uses shared memory is on record, and with each transaction of
+its own again, so that a registration that failed is repeated. A tree whose founding is not on
+record is one whose processes nobody knows: what it holds is never freed by itself.
 
 A creation is on record before the kernel is asked, so that nothing is lost if the process is killed
 on the way. Where there is no registry, segments are what they are without one.
@@ -8,20 +13,100 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from macfix.darwin.segments import database, tree
-from macfix.darwin.segments.database import Race, Record, patiently, records
+from macfix import _once
+from macfix.darwin.segments import database, place, reaping
+from macfix.darwin.segments.database import Race, Record, log, patiently, records, report
 from macfix.darwin.segments.kernel import probe, unlink_segment
 from macfix.darwin.segments.label import UNLABELLED
 from macfix.darwin.segments.names import kernel_name
+from macfix.darwin.segments.place import UnavailableError
+from macfix.darwin.segments.processes import this_process
+
+VARIABLE = place.TREE_VARIABLE
+REAP_VARIABLE = "MACFIX_SHM_REAP"
+"""Environment variable: `off` leaves what is leaked until `macfix shm reap`."""
 
 observers: list[Callable[[str, int], object]] = []
-"""Called at each race, with the key and with how many races this process has met."""
+"""Called at each race, with the key and with `races`."""
 
-_races = 0
+races = 0
+"""How many races this process has met."""
+
+
+class Member:
+    """This process as a member of its tree, whose registry is the file `path`.
+
+    What its environment says, its children inherit, even if nothing else can be done.
+    """
+
+    def __init__(self) -> None:
+        self.path = place.location()
+        tree, _, its_path = os.environ.get(VARIABLE, "").partition(":")
+        self.is_founder = not tree.isalnum() or its_path != self.path
+        self.is_founded = False
+        _once.join_tree()
+        self._enter(secrets.token_hex(8) if self.is_founder else tree)
+
+    def _enter(self, tree: str) -> None:
+        self.tree = tree
+        os.environ[VARIABLE] = f"{tree}:{self.path}"
+
+    def sign(self, db: sqlite3.Connection) -> None:
+        """Have this process on record, and its tree, which is founded once in its life."""
+        try:
+            process = this_process()
+        except OSError as error:
+            raise UnavailableError(str(error)) from error
+        if not self.is_founded:
+            if not self.is_founder and not db.execute(database.IS_FOUNDED, (self.tree,)).fetchone():
+                self._enter(secrets.token_hex(8))  # that one is over
+            db.execute(database.FOUND_TREE, (self.tree,))
+        db.execute(database.SIGN, (self.tree, *process, _program()))
+
+
+_own: Member | None = None
+
+
+def join() -> Callable[[], None] | None:
+    """Make this process a member of its tree; if it has none, found one, which children inherit.
+
+    The first of a tree to do so frees what is leaked. Never raises an `Exception`: where the
+    registry cannot be used, that is said once.
+
+    Returns:
+        What undoes the change of the environment, if there was one.
+    """
+    before = os.environ.get(VARIABLE)
+
+    def ask(db: sqlite3.Connection, tree: str) -> bool:
+        return db.execute(database.BE_FIRST_TO_REAP, (tree,)).rowcount == 1
+
+    with signed(ask) as (_, is_first):
+        pass
+    if is_first and not place.is_off(REAP_VARIABLE):
+        try:
+            reaping.sort_out(place.location(), free=True)
+        except Exception as error:  # what is leaked must not keep anybody from working
+            log.info("leaked shared memory was not freed: %s", error)
+    return None if os.environ.get(VARIABLE) == before else lambda: _leave(before)
+
+
+def variables() -> dict[str, str]:
+    """Return what makes a program a member of a tree from birth, to be put into its environment.
+
+    If there is no tree, one is founded for this very process, which is about to `exec` the program.
+    Never raises an `Exception`; returns nothing where the registry cannot be used.
+    """
+    with signed():
+        pass
+    return {VARIABLE: os.environ[VARIABLE]} if _own is not None and _own.is_founded else {}
 
 
 @contextlib.contextmanager
@@ -36,14 +121,14 @@ def creation(name: str, key: str, size: int, mark: str) -> Iterator[list[Record]
         if _mark_of(name) is None:  # else the kernel is going to refuse
             is_counter = size <= UNLABELLED
             head = _head(db, key, name) if is_counter else name
-            creator = (os.getpid(), tree.program(), time.time())
+            creator = (os.getpid(), _program(), time.time())
             db.execute(database.ERASE, (name, ""))
             db.execute(database.INTEND, Record(name, mark, key, size, head, *creator, is_counter))
             db.execute(database.HOLD, (own_tree, name))
         patiently(db, "COMMIT")
         return known
 
-    with tree.signed(intend) as (db, known):
+    with signed(intend) as (db, known):
         try:
             yield known or []
         except BaseException:
@@ -68,7 +153,7 @@ def attachment(name: str) -> Iterator[list[Record]]:
         db.execute(database.HOLD, (own_tree, name))
         return records(db, database.RECORDS_OF, (name,))
 
-    with tree.signed(hold) as (_, known):
+    with signed(hold) as (_, known):
         yield known or []
 
 
@@ -79,9 +164,9 @@ def unlink(name: str, key: str) -> None:
         FileNotFoundError: if there is none: a race, which is counted and told to `observers`.
         OSError: if the kernel refuses.
     """
-    global _races
+    global races
     gone: FileNotFoundError | None = None
-    with tree.signed() as (db, _):
+    with signed() as (db, _):
         mark = _mark_of(name)
         try:
             unlink_segment(name)
@@ -92,15 +177,51 @@ def unlink(name: str, key: str) -> None:
         elif db is not None:
             db.execute(database.ERASE, (name, mark))
     if gone is not None:
-        _races += 1
+        races += 1
         for observer in list(observers):
-            observer(key, _races)
+            observer(key, races)
         raise gone
 
 
-def races_here() -> int:
-    """Return how many races this process has met."""
-    return _races
+@contextlib.contextmanager
+def signed(
+    begin: Callable[[sqlite3.Connection, str], Any] = lambda db, tree: None,
+) -> Iterator[tuple[sqlite3.Connection | None, Any]]:
+    """A transaction of this process, and what *begin* returns; None where there can be none.
+
+    That, and what fails of it inside, is said once and not raised.
+
+    Args:
+        begin: is called with the database and this process's tree.
+    """
+    global _own
+    has_begun = False
+    try:
+        _own = own = _own or Member()
+        with database.transaction(own.path) as db:
+            own.sign(db)
+            begun = begin(db, own.tree)
+            has_begun = True
+            yield db, begun
+        own.is_founded = True
+    except UnavailableError as error:
+        report(error)
+    if not has_begun:
+        yield None, None
+
+
+def _leave(before: str | None) -> None:
+    global _own
+    _own = None
+    os.environ.pop(VARIABLE, None)
+    if before is not None:
+        os.environ[VARIABLE] = before
+
+
+def _program() -> str:
+    """Return the command line of this process, of at most 200 characters."""
+    words = getattr(sys, "argv", None) or [sys.executable or "?"]
+    return " ".join(map(str, words)).encode(errors="replace").decode()[:200]
 
 
 def _head(db: sqlite3.Connection, key: str, name: str) -> str:
@@ -120,3 +241,12 @@ def _mark_of(name: str) -> str | None:
         if found.label is not None:
             return found.label.mark
     return ""
+
+
+def _after_fork() -> None:
+    if _own is not None:
+        with contextlib.suppress(Exception), signed():
+            pass
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -34,7 +34,7 @@ from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
-from macfix.darwin.segments import registry, tree
+from macfix.darwin.segments import registry
 from macfix.darwin.segments.shared_memory import ShareableList, SharedMemory, shm_unlink
 from macfix.engine.syntax import calls
 
@@ -73,7 +73,7 @@ def install(module: ModuleType, changes: Changes) -> None:
         changes.set(module, "shm_unlink", shm_unlink)
     if hasattr(module, "ShmList"):
         _rebase(module.ShmList, ShareableList, changes)
-    if (leave := tree.join()) is not None:
+    if (leave := registry.join()) is not None:
         changes.on_revert(leave)
     observer = partial(_note_race, changes)
     registry.observers.append(observer)

@@ -18,7 +18,7 @@ os.environ.setdefault("SHM_TAG", str(os.getpid()).zfill(8))
 
 from shm_vintage import DTYPE, ROWS, Vintage
 
-from macfix.darwin.segments import place, reaping, shared_memory, tree
+from macfix.darwin.segments import place, reaping, registry, shared_memory
 from macfix.darwin.segments.kernel import probe
 from macfix.darwin.segments.names import kernel_name
 
@@ -48,7 +48,7 @@ def main(module: str) -> dict[str, Any]:
         }
 
     allowed: set[str] = set()
-    tree.join()
+    registry.join()
     for name, key in (("empty key", ""), ("slash", "a/b"), ("NUL", "a\0b")):
         case(name, lambda key=key: vintage.open(key))
     for size in (0, -1):

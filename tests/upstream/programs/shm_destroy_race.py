@@ -140,7 +140,7 @@ def counted() -> dict[str, Any]:
     with database.transaction(place.location()) as db:
         recorded = db.execute(database.RACES).fetchall()
     return {
-        "here": registry.races_here(),
+        "here": registry.races,
         "recorded": len(recorded),
         "ledger": macfix.status().notes.get("shared memory teardown races"),
     }

@@ -24,7 +24,7 @@ os.environ.setdefault("SHM_TAG", str(os.getpid()).zfill(8))
 
 from shm_vintage import Vintage
 
-from macfix.darwin.segments import place, reaping, registry, shared_memory, tree
+from macfix.darwin.segments import place, reaping, registry, shared_memory
 from macfix.darwin.segments.kernel import probe
 from macfix.darwin.segments.names import kernel_name
 from macfix.darwin.segments.reaping import Finding
@@ -72,8 +72,8 @@ IN_A_CALL: dict[str, Prepare] = {
     "after truncate": lambda v, n: after_the_call(os, "ftruncate", n),
     "before the label": lambda v, n: before_the_call(shared_memory, "write_label", n),
     "before an index": lambda v, n: before_the_call(v.module, "SharedMemory", max(n, 2)),
-    "before a transaction": lambda v, n: before_the_call(tree.Member, "sign", n),
-    "in a transaction": lambda v, n: after_the_call(tree.Member, "sign", n),
+    "before a transaction": lambda v, n: before_the_call(registry.Member, "sign", n),
+    "in a transaction": lambda v, n: after_the_call(registry.Member, "sign", n),
     "after an intent": lambda v, n: after_the_call(registry, "patiently", n),
     "before an unlink": lambda v, n: before_the_call(registry, "unlink_segment", n),
     "after an unlink": lambda v, n: after_the_call(registry, "unlink_segment", n),
@@ -85,7 +85,7 @@ PHASES = (*IN_A_CALL, *WHILE_WORKING)
 def victim(vintage: Vintage, key: str, phase: str, turn: int, answers: IO[str]) -> None:
     """Work on the array `key` until killed."""
     leave_tree()
-    tree.join()
+    registry.join()
     prepare = IN_A_CALL.get(phase)
     if prepare is not None:
         prepare(vintage, turn)
@@ -103,8 +103,8 @@ def victim(vintage: Vintage, key: str, phase: str, turn: int, answers: IO[str]) 
 
 def leave_tree() -> None:
     """Make this forked process one that was started by itself."""
-    tree._own = None
-    os.environ.pop(tree.VARIABLE, None)
+    registry._own = None
+    os.environ.pop(registry.VARIABLE, None)
 
 
 def reap() -> list[Finding]:
