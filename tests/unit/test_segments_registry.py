@@ -469,7 +469,7 @@ def test_a_creation_that_fails_leaves_no_record(key: str, monkeypatch: pytest.Mo
         disk.setattr(os, "ftruncate", full)
         with pytest.raises(OSError, match="No space left"):
             SharedMemory(key, create=True, size=100, track=False)
-    assert rows("segment") == [] and not exists(key)
+    assert rows("segment") == [] and rows("holder") == [] and not exists(key)
     use(key)
 
 

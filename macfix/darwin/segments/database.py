@@ -112,8 +112,8 @@ _RECORDS = (  # the file may hold anything, a record does not
 )
 # the first one counts, others may be on their way
 RECORDS_OF = f"{_RECORDS} WHERE name = ? ORDER BY made DESC, created DESC"
-# each array behind its indexes, for which it vouches; here the last one of a name counts
-ALL_RECORDS = f"{_RECORDS} ORDER BY head, name = head, name, made, created"
+# here the last one of a name counts
+ALL_RECORDS = f"{_RECORDS} ORDER BY name, made, name <> head, created"
 # by key or name, with the indexes
 _CALLED = "(SELECT name FROM segment WHERE key = :key OR name IN (:key, '/' || :key))"
 RECORDS_CALLED = f"{_RECORDS} WHERE head IN {_CALLED} OR name IN {_CALLED}"

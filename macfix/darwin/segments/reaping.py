@@ -84,10 +84,8 @@ def _keepers(db: sqlite3.Connection) -> dict[str, str]:
     """
     db.create_function("is_alive", 2, is_alive)
     db.execute(database.REMOVE_DEAD)
-    living = {
-        tree: f"process {pid} lives: {program}"
-        for tree, pid, program in db.execute(database.MEMBERS)
-    }
+    members = db.execute(database.MEMBERS)
+    living = {tree: f"process {pid} lives: {program}" for tree, pid, program in members}
     trees = {tree for (tree,) in db.execute(database.TREES)}
     if trees - living.keys():
         for value, pid in environments_with(place.TREE_VARIABLE).items():
@@ -95,11 +93,8 @@ def _keepers(db: sqlite3.Connection) -> dict[str, str]:
     over = trees - living.keys()
     db.executemany(database.REMOVE_TREE_UNLESS_IT_HOLDS, [(tree,) for tree in over])
     unknown = "the registry does not know the processes of its tree"
-    return {
-        head: living.get(tree, unknown)
-        for head, tree in db.execute(database.HOLDERS)
-        if tree not in over
-    }
+    held = db.execute(database.HOLDERS)
+    return {head: living.get(tree, unknown) for head, tree in held if tree not in over}
 
 
 def _settle(db: sqlite3.Connection, record: Record, who: str, free: bool) -> Finding | None:
