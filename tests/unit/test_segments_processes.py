@@ -136,14 +136,14 @@ def test_environments_are_those_of_the_start(
     os.environ[variable] = value
     try:
         process = start(env={variable: value})
-        assert wait_until(lambda: value in environments_with(variable), 20)
-        assert environments_with(variable) == {value: process.pid}
+        assert wait_until(lambda: environments_with(variable) != [], 20)
+        assert environments_with(variable) == [(value, *as_process(process.pid))]
     finally:
         del os.environ[variable]
     process.kill()
     process.wait()
-    assert environments_with(variable) == {}
-    assert environments_with(variable[5:]) == {}
+    assert environments_with(variable) == []
+    assert environments_with(variable[5:]) == []
 
 
 def test_a_child_that_appears_while_one_looks_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,14 +151,16 @@ def test_a_child_that_appears_while_one_looks_is_seen(monkeypatch: pytest.Monkey
     blocks = {1: b"", 2: b"", 3: b"X=1\0V=found\0"}
     monkeypatch.setattr(processes, "_pids", lambda: next(listings))
     monkeypatch.setattr(processes, "_environment", blocks.get)
-    assert environments_with("V") == {"found": 3}
+    monkeypatch.setattr(processes, "_start_of", lambda pid: f"start of {pid}")
+    assert environments_with("V") == [("found", 3, "start of 3")]
 
 
 def test_one_in_the_midst_of_an_exec_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = iter([b"", b"V=later\0"])
     monkeypatch.setattr(processes, "_pids", lambda: {7})
     monkeypatch.setattr(processes, "_environment", lambda pid: next(looks))
-    assert environments_with("V") == {"later": 7}
+    monkeypatch.setattr(processes, "_start_of", lambda pid: f"start of {pid}")
+    assert environments_with("V") == [("later", 7, "start of 7")]
 
 
 def test_processes_that_come_too_fast_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +228,7 @@ def test_on_darwin_environments_come_from_procargs(kernel: Kernel) -> None:
         (1, 49, 7): errno.EINVAL,
         (1, 49, 8): b"\1\0\0\0/bin/x\0\0\0x\0A=1\0V=tree:/path\0B=2\0",
     }
-    assert environments_with("V") == {"tree:/path": 8}
+    assert environments_with("V") == [("tree:/path", 8, None)]
     kernel.answers[1, 49, 7] = errno.ENOMEM
     with pytest.raises(OSError, match="memory"):
         environments_with("V")

@@ -327,6 +327,24 @@ def test_a_child_that_lives_on_keeps_it(
     assert wait_until(lambda: len(freed()) == 3, 20)
 
 
+def test_one_known_by_its_environment_is_on_record_from_then_on(
+    key: str, owner: MakeOwner, pids: list[int]
+) -> None:
+    creator = owner()
+    creator.do(f"create({key!r})")
+    bare = f"time.sleep(1); os.execve(sys.executable, ['p', '-c', {SLEEP!r}], {{}})"
+    bare = f"import os, sys, time; {bare}"
+    child = creator.do(f"run({bare!r})")
+    pids.append(child)
+    creator.kill()
+    assert freed() == [] and "known by its environment" in survey()[key].reason
+    shown = Path(f"/proc/{child}/environ")
+    assert wait_until(lambda: registry.VARIABLE.encode() not in shown.read_bytes(), 20)
+    assert freed() == [] and str(child) in survey()[key].reason
+    end(child)
+    assert freed() == [key]
+
+
 @pytest.mark.parametrize("environment", ["os.environ", "{}"])
 def test_a_process_that_execs_itself_keeps_it(key: str, owner: MakeOwner, environment: str) -> None:
     creator = owner()

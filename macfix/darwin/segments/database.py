@@ -81,13 +81,11 @@ SCHEMA = (
 FOUND_TREE = "INSERT OR IGNORE INTO tree VALUES (?, 0)"
 IS_FOUNDED = "SELECT 1 FROM tree WHERE id = ?"
 BE_FIRST_TO_REAP = "UPDATE tree SET reaped = 1 WHERE id = ? AND NOT reaped"
-TREES = "SELECT id FROM tree"
-REMOVE_TREE_UNLESS_IT_HOLDS = (
-    "DELETE FROM tree WHERE id = ? AND id NOT IN (SELECT tree FROM holder)"
-)
+DESERTED = "SELECT id FROM tree WHERE id NOT IN (SELECT tree FROM process)"
+REMOVE_DESERTED = f"DELETE FROM tree WHERE id IN ({DESERTED} EXCEPT SELECT tree FROM holder)"
 
+# not without a start: SQLite ignores a NULL in a key, too
 SIGN = "INSERT OR IGNORE INTO process VALUES (?, ?, ?, ?)"
-MEMBERS = "SELECT tree, pid, program FROM process"
 REMOVE_DEAD = "DELETE FROM process WHERE NOT is_alive(pid, start)"
 
 INTEND = "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -99,7 +97,12 @@ ERASE = "DELETE FROM segment WHERE name = ? AND (made OR mark = ?)"
 FORGET = "DELETE FROM segment WHERE name = ?"
 
 HOLD = "INSERT OR IGNORE INTO holder SELECT name, ? FROM segment WHERE name = ? LIMIT 1"
-HOLDERS = "SELECT DISTINCT head, tree FROM segment JOIN holder USING (name)"
+# of each array that has to stay, why
+KEEPERS = (
+    "SELECT head, ifnull((SELECT 'process ' || pid || ' lives: ' || program FROM process"
+    " WHERE tree = holder.tree), 'the registry does not know the processes of its tree')"
+    f" FROM segment JOIN holder USING (name) WHERE tree NOT IN ({DESERTED})"
+)
 
 RACES = "SELECT key, pid, at FROM race ORDER BY number"
 ADD_RACE = "INSERT INTO race (key, pid, at) VALUES (?, ?, ?)"

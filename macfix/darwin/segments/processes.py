@@ -56,16 +56,17 @@ def is_alive(pid: int, start: str) -> bool:
         return True
 
 
-def environments_with(variable: str) -> dict[str, int]:
-    """Return the values of *variable* in the environments of all processes, each with a pid.
+def environments_with(variable: str) -> list[tuple[str, int, str | None]]:
+    """Return the values of *variable* in the environments of all processes, with pid and start.
 
     These are the environments that processes were started with: what they changed afterwards does
     not show. Neither do those of other users, nor, on Darwin, those of programs that the system
-    protects (`cs_restricted` in `sysctl_procargsx`, `bsd/kern/kern_sysctl.c`).
+    protects (`cs_restricted` in `sysctl_procargsx`, `bsd/kern/kern_sysctl.c`). One that has ended
+    meanwhile has no start.
 
     Raises `OSError` where the kernel does not tell, or processes come faster than it does.
     """
-    found: dict[str, int] = {}
+    found: list[tuple[str, int, str | None]] = []
     seen: set[int] = set()
     pattern = re.compile(rb"(?:\A|\0)%b=([^\0]*)" % re.escape(variable.encode()))
     for _ in range(_ROUNDS):  # until nobody has been forked off by one that was looked at too late
@@ -78,7 +79,7 @@ def environments_with(variable: str) -> dict[str, int]:
             blocks.update((pid, _environment(pid)) for pid in empty)
         for pid, block in blocks.items():
             for value in pattern.findall(block):
-                found.setdefault(value.decode(errors="replace"), pid)
+                found.append((value.decode(errors="replace"), pid, _start_of(pid)))
         seen |= new
     raise OSError(errno.EAGAIN, "processes come faster than they can be looked at")
 

@@ -57,6 +57,7 @@ def sort_out(path: str, *, free: bool) -> list[Finding]:
                 db.execute(database.FORGET, (name,))
             if found is not None:
                 findings.append(found)
+        db.execute(database.REMOVE_DESERTED)
     return findings
 
 
@@ -80,21 +81,15 @@ def remove(path: str, key: str, *, unlink: bool) -> list[Record]:
 def _keepers(db: sqlite3.Connection) -> dict[str, str]:
     """Return why arrays (by their names) have to stay: who lives of the trees that hold them.
 
-    Removes the dead, and their trees if they hold nothing.
+    The dead are removed from the registry; who lives by its environment alone is added.
     """
     db.create_function("is_alive", 2, is_alive)
     db.execute(database.REMOVE_DEAD)
-    members = db.execute(database.MEMBERS)
-    living = {tree: f"process {pid} lives: {program}" for tree, pid, program in members}
-    trees = {tree for (tree,) in db.execute(database.TREES)}
-    if trees - living.keys():
-        for value, pid in environments_with(place.TREE_VARIABLE).items():
-            living.setdefault(value.partition(":")[0], f"process {pid} lives")
-    over = trees - living.keys()
-    db.executemany(database.REMOVE_TREE_UNLESS_IT_HOLDS, [(tree,) for tree in over])
-    unknown = "the registry does not know the processes of its tree"
-    held = db.execute(database.HOLDERS)
-    return {head: living.get(tree, unknown) for head, tree in held if tree not in over}
+    if db.execute(database.DESERTED).fetchone():
+        for value, pid, start in environments_with(place.TREE_VARIABLE):
+            tree = value.partition(":")[0]
+            db.execute(database.SIGN, (tree, pid, start, "known by its environment"))
+    return dict(db.execute(database.KEEPERS).fetchall())
 
 
 def _settle(db: sqlite3.Connection, record: Record, who: str, free: bool) -> Finding | None:
