@@ -701,7 +701,7 @@ def test_what_was_before_the_machine_started_is_gone(key: str, owner: MakeOwner)
     creator = owner()
     creator.do(f"create({key!r})")
     folder = os.path.dirname(place.location())
-    before = os.path.join(folder, "00000000-boot.1.sqlite3")
+    before = os.path.join(folder, "00000000-boot.2.sqlite3")
     for end_of_name in ("", "-journal", ".set-aside-1234"):
         with open(before + end_of_name, "w") as file:
             file.write("rubbish")

@@ -130,7 +130,7 @@ def test_a_variable_that_is_no_text_is_ignored(monkeypatch: pytest.MonkeyPatch) 
     assert len(rows("tree")) == 1
 
 
-@pytest.mark.parametrize("path", ["/tmp/x.1.sqlite3", "relative", "", "/tmp/{boot}.1.sqlite3"])
+@pytest.mark.parametrize("path", ["/tmp/x.2.sqlite3", "relative", "", "/tmp/{boot}.2.sqlite3"])
 def test_a_variable_that_names_no_registry_of_this_boot_is_ignored(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
