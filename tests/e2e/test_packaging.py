@@ -295,7 +295,7 @@ class TestTools:
 
         assert look(command) == ("1 0", "")
         if (tmp_path / "bin" / "macfix").read_text().partition("\n")[0].endswith(" -E"):
-            assert "run `macfix enable` first" in look(macfix, "app")[1]
+            assert "`macfix enable` does it" in look(macfix, "app")[1]
         assert "is now enabled" in look(macfix, "enable")[0]
         for words in [command], [macfix, command], [macfix, "app"]:
             assert look(*words) == (PATCHED, ""), words
