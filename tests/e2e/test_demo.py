@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -15,6 +16,7 @@ import pytest
 from tests.support import builtin
 from tests.support.once import made_once
 from tests.support.surroundings import REPOSITORY
+from tests.unit.test_readme import messages_of_upstream
 
 REPLICAS = REPOSITORY / "macfix" / "cli" / "demo" / "replicas"
 
@@ -68,6 +70,18 @@ def test_every_program_fails_without_macfix_and_works_with_it(
         row = rows[title]
         assert row["fixed"]["succeeded"], row
         assert not row["without"]["succeeded"], row
+
+
+@pytest.mark.xdist_group("demo")  # one worker waits for it
+def test_the_messages_of_the_docs_are_those_that_are_seen(rows: dict[str, dict[str, Any]]) -> None:
+    seen = 0
+    for message, patches in messages_of_upstream().items():
+        start = re.split(r"\[Errno|'/", message)[0]
+        for row in (rows[patch] for patch in patches if patch in rows):
+            said = row["without"]["word"]
+            if not said.startswith("AssertionError"):  # a repro's own: upstream says nothing
+                seen += said.startswith(start)
+    assert seen >= 14, "and so many patches show theirs"
 
 
 @pytest.mark.xdist_group("demo")  # one worker waits for it

@@ -18,6 +18,13 @@ README = REPOSITORY / "README.md"
 TABLE = re.compile(r"(?<=<!-- patches -->\n).*?(?=<!-- /patches -->)", re.DOTALL)
 
 
+def messages_of_upstream() -> dict[str, list[str]]:
+    """The messages that docs/errors.md explains, with the patches that it names for them."""
+    page = (REPOSITORY / "docs" / "errors.md").read_text().partition("## From macfix itself")[0]
+    rows = re.findall(r"^\| (`+)(.+?)\1 \|.*\| (`.*`) \|$", page, re.MULTILINE)
+    return {message: re.findall(r"`([\w-]+)`", patches) for _, message, patches in rows}
+
+
 def table_of_patches() -> str:
     """What stands between the two marks in the README."""
     rows = ["| patch | defect | in |", "|---|---|---|"]
@@ -35,6 +42,14 @@ def test_the_table_of_patches_is_up_to_date() -> None:
     found = TABLE.search(README.read_text())
     assert found is not None
     assert found.group() == table_of_patches()
+
+
+def test_each_message_has_a_patch_and_the_readme_names_none_that_the_page_lacks() -> None:
+    known = {patch.name for patch in builtin.plugins().all_patches()}
+    messages = messages_of_upstream()
+    assert {patch for patches in messages.values() for patch in patches} <= known
+    shown = re.findall(r"^\| (`+)(.+?)\1", README.read_text().partition("```sh")[0], re.MULTILINE)
+    assert len(shown) == 4 and {message for _, message in shown} <= messages.keys()
 
 
 def test_ci_runs_the_readmes_own_test_command() -> None:
