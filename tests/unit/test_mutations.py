@@ -34,6 +34,7 @@ PIKERS_TARGETS = {
     "piker.data._sharedmem",
     "piker.storage.cli",
     "piker.tsp",
+    "piker.ui._exec",
 }
 """Targets in the newest public piker; `deribit` imports only after changes to others."""
 

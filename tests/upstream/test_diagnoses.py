@@ -26,6 +26,7 @@ CHANNELS = "tractor.to_asyncio"
 RUNTIME, NEW_RUNTIME = "tractor._runtime", "tractor.runtime._runtime"
 IB, DERIBIT = "piker.brokers.ib.api", "piker.brokers.deribit.api"
 NATIVEDB = "piker.storage.nativedb"
+CHART = "piker.ui._exec"
 
 STATES = {
     ("runtime-dir-env", STATE): {"568fb18d": NEEDED, "e7cefba6": FIXED},
@@ -58,6 +59,7 @@ STATES = {
     ("aio-ib-clients", IB): {"first": NEEDED},
     ("aio-deribit-feeds", DERIBIT): {"first": FIXED, "34fb497e": NEEDED},
     ("piker-strange-files", NATIVEDB): {"first": NEEDED},
+    ("piker-quit", CHART): {"first": FIXED, "788771bd": NEEDED},
 }
 """For each patch and target: the commits at which the state changes, and what it is from there.
 
@@ -70,7 +72,7 @@ patches for shared memory say is in `test_shm_diagnoses.py`.
 def since(name: str, target: str) -> str:
     """Return the day from which the patch `name` is asked about `target`."""
     if target.startswith("piker."):
-        return "2022-06-01"
+        return "2020-06-01" if target == CHART else "2022-06-01"
     return "2025-03-01" if name.startswith("aio-") else "2025-07-01"
 
 

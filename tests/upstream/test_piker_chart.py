@@ -6,10 +6,13 @@ shared memory. The exchange is `piker_synth`, so no network is needed. See `docs
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +35,9 @@ TO_COME_UP = 180.0
 
 TO_END = 60.0
 """Seconds that the chart and its actors may take to end after Ctrl-C."""
+
+TO_STAY = 5.0
+"""Seconds after which what still runs is taken to stay."""
 
 IMPORT_EVERYTHING = Path(__file__).parent / "programs" / "import_everything.py"
 
@@ -145,9 +151,16 @@ def show(piker: Piker) -> Iterator[Callable[..., Chart]]:
 def ends_and_leaves_nothing(chart: Chart) -> None:
     """Press Ctrl-C, and check that the chart ends well with all that it has started."""
     assert chart.interrupt(TO_END) == 0, chart.text()
+    leaves_nothing(chart)
+
+
+def leaves_nothing(chart: Chart) -> None:
+    """Check that nothing of a chart that has ended is left."""
     assert charts.wait_until(lambda: not chart.actors(), TO_END), chart.actors()
     simulated, linux = chart.sandbox.segments.glob("*"), Path("/dev/shm").glob(f"*{charts.MARKET}*")
     assert [*simulated, *linux] == [], chart.text()
+    sockets = [path for path in chart.sandbox.runtime.rglob("*") if path.is_socket()]
+    assert sockets == [], chart.text()
 
 
 @one_at_a_time
@@ -214,6 +227,76 @@ def test_on_a_mac_a_file_of_the_finders_keeps_the_chart_from_opening(
     with pytest.raises(AssertionError):
         chart.wait_until_up(TO_COME_UP)
     assert "ValueError: invalid literal for int() with base 10: ''" in chart.text()
+
+
+def words_file(sandbox: Sandbox) -> Path:
+    """Return the file that `piker_synth/cocoa_quit.py` reads."""
+    return sandbox.temporary / "quit"
+
+
+def say(chart: Chart, word: str) -> None:
+    """Close the terminal, or have the chart do what `piker_synth/cocoa_quit.py` calls `word`."""
+    if word == "hangup":
+        with suppress(ProcessLookupError):
+            os.killpg(chart.process.pid, signal.SIGHUP)
+        return
+    file = words_file(chart.sandbox)
+    part = file.with_suffix(".part")
+    part.write_text(word)
+    part.rename(file)
+    gone = charts.wait_until(lambda: not file.exists() or chart.process.poll() is not None, TO_END)
+    assert gone, chart.text()
+
+
+WAYS = {
+    "button": (charts.ACTORS, ["button"]),
+    "quit": (charts.ACTORS, ["quit"]),
+    "twice": (charts.ACTORS, ["quit", "quit"]),
+    "button-then-quit": (charts.ACTORS, ["button", "quit"]),
+    "at-once": (set(), ["quit"]),
+    "loading": ({"brokerd.simx"}, ["quit"]),
+    "never-shown": (charts.ACTORS, ["quit"]),
+    "hangup": (charts.ACTORS, ["hangup"]),
+    "hangup-loading": ({"brokerd.simx"}, ["hangup"]),
+    "hangup-then-quit": (charts.ACTORS, ["hangup", "quit"]),
+}
+"""For each way to end: the actors that must run before, and what is done then."""
+
+
+@one_at_a_time
+@pytest.mark.timeout(3 * TO_COME_UP)
+@pytest.mark.parametrize("way", WAYS if HEAVY == "full" else ["twice"])
+def test_on_a_mac_with_macfix_a_chart_that_is_quit_leaves_nothing(
+    show: Callable[..., Chart], sandbox: Sandbox, way: str
+) -> None:
+    hidden = {"PIKER_SYNTH_HIDDEN": "1"} if way == "never-shown" else {}
+    chart = show("cured", PIKER_SYNTH_QUIT=str(words_file(sandbox)), **hidden)
+    before, words = WAYS[way]
+    assert charts.wait_until(lambda: chart.actors() >= before, TO_COME_UP), chart.text()
+    for word in words:
+        say(chart, word)
+    assert chart.process.wait(TO_END) == 0, chart.text()
+    leaves_nothing(chart)
+    assert "MacfixWarning" not in chart.text(), chart.text()
+
+
+@one_at_a_time
+@pytest.mark.timeout(3 * TO_COME_UP)
+@pytest.mark.skipif(ON_A_MAC, reason="it would leave segments until this Mac is restarted")
+@pytest.mark.skipif(HEAVY != "full", reason="MACFIX_HEAVY=full shows what is left, too")
+@pytest.mark.parametrize(("word", "status"), [("quit", 0), ("hangup", -signal.SIGHUP)])
+def test_without_its_patch_a_chart_that_is_quit_leaves_segments(
+    show: Callable[..., Chart], sandbox: Sandbox, word: str, status: int
+) -> None:
+    chart = show("cured", PIKER_SYNTH_QUIT=str(words_file(sandbox)), MACFIX_SKIP="piker-quit")
+    assert charts.wait_until(lambda: chart.actors() >= charts.ACTORS, TO_COME_UP), chart.text()
+    say(chart, word)
+    assert chart.process.wait(TO_END) == status, chart.text()
+    all_ended = charts.wait_until(lambda: not chart.actors(), TO_STAY)
+    assert all_ended == (word == "hangup"), chart.text()
+    assert [*chart.sandbox.segments.glob("*")] != []
+    chart.kill()
+    shutil.rmtree(chart.sandbox.segments)
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 Every actor that piker starts inherits ``PYTHONPATH``, so the broker is known in all of them.
 Nothing is written into piker's own folder, and piker is not imported here.
 
-With ``PIKER_SYNTH_REPORT=FILE`` the chart's process also tells, in FILE, which windows it shows.
+With ``PIKER_SYNTH_REPORT=FILE`` the chart's process also tells, in FILE, which windows it shows;
+with ``PIKER_SYNTH_QUIT=FILE`` it is closed and quit by what is written to FILE, and with
+``PIKER_SYNTH_HIDDEN`` set besides it never shows its window.
 """
 
 from __future__ import annotations
@@ -38,3 +40,10 @@ if os.environ.get("PIKER_SYNTH_REPORT"):
     import window_report
 
     window_report.start(Path(os.environ["PIKER_SYNTH_REPORT"]))
+
+if os.environ.get("PIKER_SYNTH_QUIT"):
+    import cocoa_quit
+
+    cocoa_quit.start(
+        Path(os.environ["PIKER_SYNTH_QUIT"]), hidden="PIKER_SYNTH_HIDDEN" in os.environ
+    )
