@@ -64,7 +64,10 @@ def test_ci_runs_the_readmes_own_test_command() -> None:
 
 
 def test_every_relative_link_leads_somewhere() -> None:
-    for page in [README, REPOSITORY / "CHANGELOG.md", *(REPOSITORY / "docs").glob("*.md")]:
+    pages = [
+        page for folder in ("", "docs", ".github") for page in (REPOSITORY / folder).glob("*.md")
+    ]
+    for page in pages:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
 
