@@ -2,7 +2,7 @@
 
     PYTHONPATH=$MACFIX_UPSTREAM/tractor:$MACFIX_UPSTREAM/piker python .github/scripts/states.py
 
-The states of both are in `.github/upstream-states.json`; `--write` writes them anew. A difference is
+The states are in `.github/upstream-states.json`; `--write` writes them anew. A difference is
 printed as Markdown, for an issue, and the exit code is 1 then.
 """
 
