@@ -35,6 +35,7 @@ PIKERS_TARGETS = {
     "piker.storage.cli",
     "piker.tsp",
     "piker.ui._exec",
+    "piker.ui._notify",
 }
 """Targets in the newest public piker; `deribit` imports only after changes to others."""
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import trio
 
 from macfix.engine.changes import Changes
 from macfix.engine.source import Source
-from macfix.patches.piker import strange_files
+from macfix.patches.piker import notifications, strange_files
 
 INDEXING = """
 class NativeStorageClient:
@@ -93,3 +95,69 @@ def test_what_a_folder_can_do_besides_it_still_can(tmp_path: Path) -> None:
     folder: Any = strange_files._Folder(tmp_path)
     assert folder.name == tmp_path.name
     assert folder.is_dir()
+
+
+# -- notifications ---------------------------------------------------------------------------------
+
+NOTIFYING = """
+import platform, logging
+log = logging.getLogger("piker")
+
+async def notify_from_ems_status_msg(msg, duration=3000, is_subproc=False):
+    if platform.system() != "Linux":
+        return
+    await trio.run_process(["notify-send", msg.pformat()])
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        (NOTIFYING, "needed"),
+        (NOTIFYING.replace("(msg,", "(uuid, msg,"), "needed"),
+        (NOTIFYING.replace("notify_from", "tell_from"), "not needed"),
+        (NOTIFYING.replace('"notify-send"', '"osascript", "notify-send"'), "not needed"),
+        (NOTIFYING.replace("notify-send", "notify"), "unknown"),
+        (NOTIFYING.replace("(msg,", "(message,"), "unknown"),
+    ],
+)
+def test_a_notification_is_known_by_its_command(text: str, state: str) -> None:
+    source = Source("piker.ui._notify", "_notify.py", text.encode())
+    assert notifications.diagnose(source).state == state
+
+
+TEXT = 'filled" & (do shell script "touch /tmp/x") -- \'; $(id)\n-e'
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("import sys; open('shown', 'w').write(repr(sys.argv[1:]))", ""),
+        ("import sys; sys.exit('not allowed')", "not allowed"),
+        ("import time; time.sleep(60)", "it took more than 0.5 s"),
+        (None, "No such file or directory"),
+    ],
+    ids=["shown", "refused", "hangs", "missing"],
+)
+def test_a_notification_is_an_argument_and_never_fails_an_order(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    script: str | None,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ("/no/such/osascript",) if script is None else (sys.executable, "-c", script)
+    monkeypatch.setattr(notifications, "COMMAND", (*command, *notifications.COMMAND[-1:]))
+    if said.startswith("it took"):
+        monkeypatch.setattr(notifications, "SECONDS", 0.5)
+    made, changes = ModuleType("notify"), Changes()
+    exec(NOTIFYING.replace("(msg,", "(uuid, msg,"), vars(made))
+    notifications.install(made, changes)
+    message = SimpleNamespace(pformat=lambda: TEXT)
+    trio.run(vars(made)["notify_from_ems_status_msg"], "an id", message)
+    shown = tmp_path / "shown"
+    assert (shown.read_text() if shown.exists() else "") == ("" if said else repr(["piker", TEXT]))
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == bool(said) and said in "".join(warnings)
+    assert changes.revert() == []

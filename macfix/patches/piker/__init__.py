@@ -7,6 +7,7 @@ from macfix.patches._modules import hooks
 PATCHES: dict[str, tuple[str, ...]] = {
     "piker.storage.nativedb": ("strange_files",),
     "piker.ui._exec": ("quit",),
+    "piker.ui._notify": ("notifications",),
 }
 """The patches of each target, in the order in which they are applied."""
 
