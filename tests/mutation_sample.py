@@ -1,12 +1,21 @@
 """Do the tests notice? A random sample of small changes to macfix's own code, and what kills each.
 
     python tests/mutation_sample.py [--count 200] [--seed 1] [--jobs 2] [--only TEXT]
+                                    [--from N] [--to N]
 
 Mutants of `engine/`, `patches/` and `darwin/` are drawn by the seed: a condition negated, a
 comparison turned around, `and` for `or`, a `not` left out, a number or a truth value changed, a
-call, an assignment, a `raise` or a returned value left out. Each is tried in a copy of the project:
-first the tests that are named after its folder, then all unit tests, then the end-to-end tests.
-What survives is printed as a diff, to be read: it may be equivalent to the original.
+call, an assignment, a `raise` or a returned value left out. Each is tried in a copy of the project.
+
+First all unit tests run once, unchanged, to learn which of them execute which line: a mutant meets
+those that execute its lines, the quickest first. What runs in child processes is not seen there, so
+a mutant that lives then meets all unit tests, those named after its folder first, and the
+end-to-end tests. With MACFIX_UPSTREAM, a patch's mutant that still lives meets those of the tests
+with upstream that have the name of its folder.
+
+Each result is printed as soon as it is known, with the mutant's number: `--from` goes on from there
+in another run. What survives is printed as a diff, to be read: it may be equivalent to the
+original.
 """
 
 from __future__ import annotations
@@ -14,17 +23,22 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import json
 import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
+
+import coverage
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDERS = ("macfix/engine", "macfix/patches", "macfix/darwin")
@@ -42,7 +56,9 @@ NAMED = {
 }
 """Which unit tests are named after which folder; the first that fits."""
 
-PATIENCE = 900.0
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider"]
+PYTEST += ["-rfE", "--tb=no", "--timeout=60"]
+PATIENCE = 1800.0
 TURNED = {
     ast.Eq: "!=",
     ast.NotEq: "==",
@@ -67,6 +83,12 @@ class Mutant(NamedTuple):
 
     def applied(self, source: bytes) -> bytes:
         return source[: self.start] + self.text.encode() + source[self.end :]
+
+    def lines(self) -> range:
+        """The numbers of the lines that are changed."""
+        source = (REPOSITORY / self.file).read_bytes()
+        first, last = (source.count(b"\n", 0, place) + 1 for place in (self.start, self.end))
+        return range(first, last + 1)
 
     def diff(self) -> str:
         before = (REPOSITORY / self.file).read_bytes()
@@ -142,41 +164,96 @@ def sample(count: int, seed: int, only: str) -> list[Mutant]:
     return random.Random(seed).sample(everything, min(count, len(everything)))
 
 
-def steps_for(file: str) -> Iterator[list[str]]:
-    """The runs of pytest that a mutant of *file* has to survive, the likeliest to kill it first."""
+class Watch:
+    """A plugin of pytest that notes which tests execute which lines, and their seconds.
+
+    Each test is watched anew: some take the trace function away.
+    """
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[tuple[float, str]]] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        watch = coverage.Coverage(data_file=None, config_file=False, source=["macfix"])
+        began = time.monotonic()
+        with watch.collect():
+            answer = yield
+        seconds = time.monotonic() - began
+        data = watch.get_data()
+        for path in data.measured_files():
+            file = str(Path(path).relative_to(REPOSITORY))
+            for line in data.lines(path) or ():
+                self.lines.setdefault(f"{file}:{line}", []).append((seconds, item.nodeid))
+        return answer
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """That of a run of pytest for the project in *folder*."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MACFIX", "PYTEST"))}
+    env |= {"PYTHONPATH": str(folder), "MACFIX_UPSTREAM": str(folder / "nothing")}
+    return env | {"PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def executing_tests(folder: Path) -> dict[str, list[str]]:
+    """The unit tests that execute a line (`file:number`) in their own process, quickest first."""
+    code = """import json, pytest, sys
+from tests.mutation_sample import Watch
+watch, quiet = Watch(), ["-q", "-n0", "-p", "no:cacheprovider", "-W", "ignore:No data was"]
+failed = pytest.main([*quiet, "tests/unit"], plugins=[watch])
+json.dump(watch.lines, open("watched.json", "w"))
+sys.exit(failed)"""
+    subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment(folder), check=True)
+    lines = json.loads((folder / "watched.json").read_text())
+    return {line: [name for _, name in sorted(tests)] for line, tests in lines.items()}
+
+
+def steps_for(mutant: Mutant, tests: dict[str, list[str]]) -> Iterator[list[str]]:
+    """The runs of pytest that a mutant has to survive, the likeliest to kill it first."""
+    lines = [tests.get(f"{mutant.file}:{line}", []) for line in mutant.lines()]
+    if any(lines):
+        yield list(dict.fromkeys(name for names in lines for name in names))
     unit = sorted(
         str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("tests/unit/test_*")
     )
-    prefixes = next(names for folder, names in NAMED.items() if file.startswith(folder))
+    prefixes = next(names for folder, names in NAMED.items() if mutant.file.startswith(folder))
     first = [path for path in unit if Path(path).name.startswith(prefixes)]
-    stem = Path(file).stem.strip("_")
+    stem = Path(mutant.file).stem.strip("_")
     yield sorted(first, key=lambda path: stem not in path)
     yield [path for path in unit if path not in first]
     yield ["tests/e2e"]
+    if "MACFIX_UPSTREAM" in os.environ and mutant.file.startswith("macfix/patches/"):
+        yield ["tests/upstream", "-k", Path(mutant.file).parent.name]
 
 
-def survives(mutant: Mutant, folder: Path) -> bool:
-    """Try *mutant* in the copy *folder* of the project."""
+def killer_of(mutant: Mutant, folder: Path, tests: dict[str, list[str]]) -> str:
+    """What kills *mutant* in the copy *folder* of the project, or nothing."""
     file = folder / mutant.file
     original = file.read_bytes()
     file.write_bytes(mutant.applied(original))
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("MACFIX", "PYTEST"))}
-    env |= {"PYTHONPATH": str(folder), "MACFIX_UPSTREAM": str(folder / "nothing")}
-    env |= {"PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider"]
+    env = environment(folder)
     try:
         compile(file.read_bytes(), str(file), "exec")
-        for paths in steps_for(mutant.file):
+        for arguments in steps_for(mutant, tests):
+            if arguments[0] == "tests/upstream":
+                env["MACFIX_UPSTREAM"] = os.environ["MACFIX_UPSTREAM"]
             done = subprocess.run(
-                [*command, *paths], cwd=folder, env=env, capture_output=True, timeout=PATIENCE
+                [*PYTEST, *arguments],
+                cwd=folder,
+                env=env,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
             )
             if done.returncode:
-                return False
-    except (SyntaxError, subprocess.TimeoutExpired):
-        return False
+                said = (done.stdout + done.stderr).splitlines()
+                failures = [line for line in said if line.startswith(("FAILED", "ERROR"))]
+                return (failures or said[-1:] or ["a silent end"])[0]
+    except (SyntaxError, subprocess.TimeoutExpired) as error:
+        return repr(error)
     finally:
         file.write_bytes(original)
-    return True
+    return ""
 
 
 def main() -> int:
@@ -185,9 +262,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", default="", help="a part of the paths of the files to change")
+    parser.add_argument("--from", type=int, default=1, dest="first", help="the first to try")
+    parser.add_argument("--to", type=int, dest="last", help="the last to try")
     args = parser.parse_args()
-    mutants = sample(args.count, args.seed, args.only)
-    alive: list[Mutant] = []
+    mutants = dict(enumerate(sample(args.count, args.seed, args.only), 1))
+    numbers = [n for n in mutants if args.first <= n <= (args.last or args.count)]
+    alive = []
     with tempfile.TemporaryDirectory(prefix="macfix-mutants-") as base:
         copies: Queue[Path] = Queue()
         for number in range(args.jobs):
@@ -196,24 +276,25 @@ def main() -> int:
                 REPOSITORY, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__")
             )
             copies.put(copy)
+        tests = executing_tests(Path(base, "0"))
 
-        def try_one(mutant: Mutant) -> bool:
+        def try_one(number: int) -> tuple[int, str]:
             copy = copies.get()
             try:
-                return survives(mutant, copy)
+                return number, killer_of(mutants[number], copy, tests)
             finally:
                 copies.put(copy)
 
         with ThreadPoolExecutor(args.jobs) as pool:
-            for number, (mutant, alive_now) in enumerate(
-                zip(mutants, pool.map(try_one, mutants), strict=True), 1
-            ):
-                if alive_now:
-                    alive.append(mutant)
-                    print(mutant.diff(), flush=True)
-                print(f"{number} of {len(mutants)}: {len(alive)} alive", flush=True)
-    killed = len(mutants) - len(alive)
-    print(f"{killed} of {len(mutants)} killed ({killed / max(len(mutants), 1):.1%})")
+            for done in as_completed([pool.submit(try_one, number) for number in numbers]):
+                number, killer = done.result()
+                if not killer:
+                    alive.append(number)
+                    print(mutants[number].diff())
+                where = f"{mutants[number].file}:{mutants[number].lines()[0]}"
+                print(f"{number} {where}: {killer or 'ALIVE'}", flush=True)
+    killed = len(numbers) - len(alive)
+    print(f"{killed} of {len(numbers)} killed ({killed / max(len(numbers), 1):.1%})", *alive)
     return 0
 
 
