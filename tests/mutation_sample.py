@@ -1,7 +1,7 @@
 """Do the tests notice? A random sample of small changes to macfix's own code, and what kills each.
 
     python tests/mutation_sample.py [--count 200] [--seed 1] [--jobs 2] [--only TEXT]
-                                    [--from N] [--to N]
+                                    [--out FOLDER]
 
 Mutants of `engine/`, `patches/` and `darwin/` are drawn by the seed: a condition negated, a
 comparison turned around, `and` for `or`, a `not` left out, a number or a truth value changed, a
@@ -9,13 +9,13 @@ call, an assignment, a `raise` or a returned value left out. Each is tried in a 
 
 First all unit tests run once, unchanged, to learn which of them execute which line: a mutant meets
 those that execute its lines, the quickest first. What runs in child processes is not seen there, so
-a mutant that lives then meets all unit tests, those named after its folder first, and the
-end-to-end tests. With MACFIX_UPSTREAM, a patch's mutant that still lives meets those of the tests
-with upstream that have the name of its folder.
+what is left then meets all unit tests, those named after its folder first, and the end-to-end
+tests; and, with MACFIX_UPSTREAM, a patch's mutant those with upstream that bear its folder's name.
 
-Each result is printed as soon as it is known, with the mutant's number: `--from` goes on from there
-in another run. What survives is printed as a diff, to be read: it may be equivalent to the
-original.
+What survives the first round is shown as a diff, to be read: it may be equivalent to the original.
+Each result is printed when it is known, with the mutant's number. `--out` keeps them, and which
+test executes which line: another run with that folder, of an unchanged `macfix/`, goes on from
+there. Take a line out of its `results.txt` to have that mutant tried again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import Queue
@@ -59,6 +59,7 @@ NAMED = {
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider"]
 PYTEST += ["-rfE", "--tb=no", "--timeout=60"]
 PATIENCE = 1800.0
+ALIVE = "alive"
 TURNED = {
     ast.Eq: "!=",
     ast.NotEq: "==",
@@ -195,24 +196,33 @@ def environment(folder: Path) -> dict[str, str]:
     return env | {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def executing_tests(folder: Path) -> dict[str, list[str]]:
-    """The unit tests that execute a line (`file:number`) in their own process, quickest first."""
+def executing_tests(copy: Path, kept: Path) -> dict[str, list[str]]:
+    """The unit tests that execute a line (`file:number`) in their own process, quickest first.
+
+    They run in the folder *copy* unless the file *kept* knows them already.
+    """
     code = """import json, pytest, sys
 from tests.mutation_sample import Watch
 watch, quiet = Watch(), ["-q", "-n0", "-p", "no:cacheprovider", "-W", "ignore:No data was"]
-failed = pytest.main([*quiet, "tests/unit"], plugins=[watch])
-json.dump(watch.lines, open("watched.json", "w"))
-sys.exit(failed)"""
-    subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment(folder), check=True)
-    lines = json.loads((folder / "watched.json").read_text())
+if failed := pytest.main([*quiet, "tests/unit"], plugins=[watch]):
+    sys.exit(failed)
+json.dump(watch.lines, open(sys.argv[1], "w"))"""
+    if not kept.exists():
+        command = [sys.executable, "-c", code, str(kept)]
+        subprocess.run(command, cwd=copy, env=environment(copy), check=True)
+    lines = json.loads(kept.read_text())
     return {line: [name for _, name in sorted(tests)] for line, tests in lines.items()}
 
 
-def steps_for(mutant: Mutant, tests: dict[str, list[str]]) -> Iterator[list[str]]:
-    """The runs of pytest that a mutant has to survive, the likeliest to kill it first."""
+def first_round(mutant: Mutant, tests: dict[str, list[str]]) -> Iterator[list[str]]:
+    """The run of pytest, if any, with the tests that execute the lines of *mutant*."""
     lines = [tests.get(f"{mutant.file}:{line}", []) for line in mutant.lines()]
     if any(lines):
         yield list(dict.fromkeys(name for names in lines for name in names))
+
+
+def second_round(mutant: Mutant) -> Iterator[list[str]]:
+    """The runs with all tests, the likeliest to kill *mutant* first."""
     unit = sorted(
         str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("tests/unit/test_*")
     )
@@ -226,7 +236,7 @@ def steps_for(mutant: Mutant, tests: dict[str, list[str]]) -> Iterator[list[str]
         yield ["tests/upstream", "-k", Path(mutant.file).parent.name]
 
 
-def killer_of(mutant: Mutant, folder: Path, tests: dict[str, list[str]]) -> str:
+def killer_of(mutant: Mutant, folder: Path, runs: Iterable[list[str]]) -> str:
     """What kills *mutant* in the copy *folder* of the project, or nothing."""
     file = folder / mutant.file
     original = file.read_bytes()
@@ -234,19 +244,14 @@ def killer_of(mutant: Mutant, folder: Path, tests: dict[str, list[str]]) -> str:
     env = environment(folder)
     try:
         compile(file.read_bytes(), str(file), "exec")
-        for arguments in steps_for(mutant, tests):
-            if arguments[0] == "tests/upstream":
+        for run in runs:
+            if run[0] == "tests/upstream":
                 env["MACFIX_UPSTREAM"] = os.environ["MACFIX_UPSTREAM"]
             done = subprocess.run(
-                [*PYTEST, *arguments],
-                cwd=folder,
-                env=env,
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
+                [*PYTEST, *run], cwd=folder, env=env, capture_output=True, timeout=PATIENCE
             )
             if done.returncode:
-                said = (done.stdout + done.stderr).splitlines()
+                said = (done.stdout + done.stderr).decode(errors="replace").splitlines()
                 failures = [line for line in said if line.startswith(("FAILED", "ERROR"))]
                 return (failures or said[-1:] or ["a silent end"])[0]
     except (SyntaxError, subprocess.TimeoutExpired) as error:
@@ -256,19 +261,25 @@ def killer_of(mutant: Mutant, folder: Path, tests: dict[str, list[str]]) -> str:
     return ""
 
 
+def results_in(file: Path) -> dict[int, str]:
+    """What is known already: the killer by the number of the mutant, or that it is alive."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return {int(line.split()[0]): line.split(": ", 1)[1] for line in lines}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", default="", help="a part of the paths of the files to change")
-    parser.add_argument("--from", type=int, default=1, dest="first", help="the first to try")
-    parser.add_argument("--to", type=int, dest="last", help="the last to try")
+    parser.add_argument("--out", type=Path, help="a folder to keep results in, and to go on from")
     args = parser.parse_args()
     mutants = dict(enumerate(sample(args.count, args.seed, args.only), 1))
-    numbers = [n for n in mutants if args.first <= n <= (args.last or args.count)]
-    alive = []
     with tempfile.TemporaryDirectory(prefix="macfix-mutants-") as base:
+        out: Path = args.out or Path(base)
+        out.mkdir(exist_ok=True)
+        results = results_in(out / "results.txt")
         copies: Queue[Path] = Queue()
         for number in range(args.jobs):
             copy = Path(base, str(number))
@@ -276,25 +287,36 @@ def main() -> int:
                 REPOSITORY, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__")
             )
             copies.put(copy)
-        tests = executing_tests(Path(base, "0"))
+        tests = executing_tests(copy, out.resolve() / "lines.json")
 
-        def try_one(number: int) -> tuple[int, str]:
-            copy = copies.get()
+        def try_one(number: int, is_first: bool) -> tuple[int, str]:
+            mutant, copy = mutants[number], copies.get()
             try:
-                return number, killer_of(mutants[number], copy, tests)
+                runs = first_round(mutant, tests) if is_first else second_round(mutant)
+                return number, killer_of(mutant, copy, runs)
             finally:
                 copies.put(copy)
 
-        with ThreadPoolExecutor(args.jobs) as pool:
-            for done in as_completed([pool.submit(try_one, number) for number in numbers]):
-                number, killer = done.result()
-                if not killer:
-                    alive.append(number)
-                    print(mutants[number].diff())
-                where = f"{mutants[number].file}:{mutants[number].lines()[0]}"
-                print(f"{number} {where}: {killer or 'ALIVE'}", flush=True)
-    killed = len(numbers) - len(alive)
-    print(f"{killed} of {len(numbers)} killed ({killed / max(len(numbers), 1):.1%})", *alive)
+        left = [number for number in mutants if number not in results]
+        for is_first in (True, False):
+            with ThreadPoolExecutor(args.jobs) as pool:
+                tries = [pool.submit(try_one, number, is_first) for number in left]
+                for done in as_completed(tries):
+                    number, killer = done.result()
+                    line = f"{number} {mutants[number].file}:{mutants[number].lines()[0]}: "
+                    if is_first and not killer:
+                        print(f"{mutants[number].diff()}\n{line}lives so far", flush=True)
+                        continue
+                    results[number] = killer or ALIVE
+                    left.remove(number)
+                    print(line + results[number], flush=True)
+                    with (out / "results.txt").open("a") as file:
+                        file.write(f"{line}{results[number]}\n")
+    alive = [number for number, killer in sorted(results.items()) if killer == ALIVE]
+    killed = len(results) - len(alive)
+    print(
+        f"{killed} of {len(results)} killed ({killed / max(len(results), 1):.1%}), alive:", *alive
+    )
     return 0
 
 
