@@ -524,6 +524,20 @@ def test_no_memory_to_map_leaves_nothing(key: str, monkeypatch: pytest.MonkeyPat
     assert probe(kernel_name(key)) is None
 
 
+def test_a_creation_that_fails_at_its_end_lets_go_of_the_memory(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shared_memory, "write_label", interrupted)
+    made = SharedMemory.__new__(SharedMemory)
+    with pytest.raises(KeyboardInterrupt):
+        made.__init__(key, create=True, size=10, track=False)  # type: ignore[misc]
+    assert made.buf is None
+    assert probe(kernel_name(key)) is None
+
+
 def test_too_many_open_files_says_what_to_do(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_file(*_: object) -> int:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
