@@ -34,6 +34,10 @@ class LeftError(Exception):
     """With what a block is left."""
 
 
+class InterruptError(BaseException):
+    """What comes while a block is being left, as Ctrl-C does."""
+
+
 def stand_in() -> ModuleType:
     """Return a module that leaves asyncio tasks as tractor does."""
     module: Any = ModuleType("stand_in_for_to_asyncio")
@@ -279,6 +283,44 @@ def test_time_in_which_the_thread_stood_still_does_not_count(
         warnings.simplefilter("error")
         assert isinstance(leave(target, fail), LeftError)
     assert target.events == ["CancelledError", "cleaned"]
+
+
+@pytest.mark.parametrize("swallows", [True, False])
+def test_what_interrupts_the_leaving_is_upstreams_to_swallow(
+    monkeypatch: pytest.MonkeyPatch, swallows: bool
+) -> None:
+    told: list[BaseException] = []
+
+    async def interrupted(*_: object) -> None:
+        raise InterruptError
+
+    class Translator:
+        async def __aexit__(self, kind: object, error: BaseException, trace: object) -> bool:
+            told.append(error)
+            return swallows
+
+    monkeypatch.setattr(_shutdown, "_leave", interrupted)
+    side = SimpleNamespace(heard=None)
+    channel = SimpleNamespace(_aio_task=SimpleNamespace(_self_side=side), _trio_exited=True)
+    left = _shutdown.LeaveFirst(Translator(), channel).__aexit__(None, None, None)
+    if swallows:
+        assert asyncio.run(left) is True
+    else:
+        with pytest.raises(InterruptError):
+            asyncio.run(left)
+    assert [type(error) for error in told] == [InterruptError]
+
+
+def test_a_task_with_a_short_clean_up_ends_within_a_few_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def too_late(*_: object) -> bool:
+        raise AssertionError("trio has to be woken up")
+
+    monkeypatch.setattr(_shutdown, "_set_in_time", too_late)
+    target = Target()
+    assert isinstance(leave(target, end), (TrioTaskExited, type(None)))
+    assert target.events[0] == "TrioTaskExited"
 
 
 def test_a_task_that_is_done_is_not_waited_for() -> None:

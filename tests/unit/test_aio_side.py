@@ -152,6 +152,21 @@ def test_the_tasks_of_a_group_clean_up_before_it_is_told() -> None:
     assert end.__context__ is None
 
 
+def test_after_a_group_the_message_still_has_its_cause() -> None:
+    message, causes = ToldError("that is all"), []
+    message.__cause__ = OwnError("why")
+
+    async def asking(play: Play) -> None:
+        try:
+            await grouped(play)
+        except ToldError as error:
+            causes.append(error.__cause__)
+            raise
+
+    assert play(asking, message)[1] is message
+    assert causes == [message.__cause__]
+
+
 def test_a_group_that_is_cancelled_cleans_up_as_well() -> None:
     events, end = play(grouped)
     assert events == ["CancelledError", "cleaned", "CancelledError", "all cleaned"]

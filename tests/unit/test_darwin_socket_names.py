@@ -84,6 +84,14 @@ def test_a_folder_that_leaves_no_room_is_named() -> None:
         bounded_name("actor" * 40, 77, folder)
 
 
+def test_a_folder_may_leave_room_for_nothing_but_the_digest() -> None:
+    room = len("0123456789abcdef@77.sock")
+    folder = "/" + "d" * (SUN_PATH_LIMIT - 1 - len("//") - room)
+    assert re.fullmatch(r"[0-9a-f]{16}@77\.sock", bounded_name("actor" * 40, 77, folder))
+    with pytest.raises(ValueError, match=re.escape(folder)):
+        bounded_name("actor" * 40, 77, folder + "d")
+
+
 def test_a_short_name_still_fits_where_a_shortened_one_would_not() -> None:
     folder = "/" + "d" * 85
     assert bounded_name("a", 77, folder) == "a@77.sock"

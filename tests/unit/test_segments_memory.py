@@ -301,6 +301,17 @@ def test_the_label_tells_key_and_size_and_takes_no_part_of_the_data(key: str) ->
     made.unlink()
 
 
+@pytest.mark.parametrize("length", [255, 256])
+def test_the_label_repeats_255_characters_of_the_key(length: int) -> None:
+    key = f"{os.getpid()}".ljust(length, "k")
+    made = SharedMemory(key, create=True, size=9, track=False)
+    found = probe(made.kernel_name)
+    assert found is not None and found.label is not None
+    assert found.label.key == key[:255] and found.label.is_of(key)
+    made.close()
+    made.unlink()
+
+
 def test_a_counter_has_no_label(key: str) -> None:
     made = SharedMemory(key, create=True, size=UNLABELLED, track=False)
     found = probe(made.kernel_name)

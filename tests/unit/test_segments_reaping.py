@@ -204,6 +204,19 @@ def test_a_creator_that_is_killed_on_the_way_leaves_nothing(
     assert not exists(key) and in_registry("SELECT * FROM segment") == []
 
 
+def test_what_has_no_label_and_has_data_is_no_unfinished_one(key: str, owner: MakeOwner) -> None:
+    creator = owner()
+    with pytest.raises(AssertionError, match="the process ended"):
+        creator.do(
+            "do(setattr(shared_memory, 'write_label', lambda whole, *_:"
+            " do(whole.__setitem__(slice(0, 4), b'data'), os.kill(os.getpid(), 9))),"
+            f" create({key!r}, 64))"
+        )
+    assert freed() == [] and exists(key)
+    assert "bears no mark" in survey()[key].reason
+    assert remove(key)
+
+
 @pytest.mark.parametrize("part", ["_first", "_last"])
 @pytest.mark.parametrize("point", ["open_segment", "_set_length"])
 def test_a_creator_that_is_killed_before_an_index_is_there_leaves_nothing(

@@ -17,6 +17,7 @@ import pytest
 
 from macfix.darwin.segments import database, place, reaping, registry
 from macfix.darwin.segments.kernel import probe
+from macfix.darwin.segments.label import UNLABELLED
 from macfix.darwin.segments.names import kernel_name
 from macfix.darwin.segments.place import UnavailableError
 from macfix.darwin.segments.shared_memory import SharedMemory, shm_unlink
@@ -256,6 +257,7 @@ def test_without_a_place_programs_run_and_one_of_a_tree_says_so(
 ) -> None:
     BLOCKED_HOMES[how](os.environ["HOME"])
     assert registry.variables() == {}
+    assert len(said(caplog)) == 1
     registry.join()
     for _ in range(3):
         use(key)
@@ -511,6 +513,20 @@ def test_odd_rows_are_survived(key: str) -> None:
         reaping.sort_out(place.location(), free=free)
     SharedMemory("odd1_first", create=True, size=4, track=False).unlink()
     assert reaping.remove(place.location(), "long", unlink=False)
+
+
+@pytest.mark.parametrize("size", [4, UNLABELLED, UNLABELLED + 1])
+def test_what_is_no_larger_than_a_counter_is_the_index_of_its_array(key: str, size: int) -> None:
+    made = [
+        SharedMemory(key, create=True, size=100, track=False),
+        SharedMemory(key + "_first", create=True, size=size, track=False),
+    ]
+    with database.transaction(place.location()) as db:
+        (index,) = database.records_of(db, kernel_name(key + "_first"))
+    assert index.head == kernel_name(key if size <= UNLABELLED else key + "_first")
+    for segment in made:
+        segment.close()
+        segment.unlink()
 
 
 def test_a_race_is_counted_told_and_on_record(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
