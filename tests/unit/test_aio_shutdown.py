@@ -345,6 +345,10 @@ def test_a_translator_that_does_not_end_with_its_task_is_upstreams_own() -> None
             async with module.translate_aio_errors(chan):
                 await target.ready.wait()
             assert not chan._aio_task.done()
+            with pytest.raises(LeftError):
+                async with module.translate_aio_errors(chan):
+                    raise LeftError
+            assert not chan._aio_task.done()
             chan._aio_task.cancel()
 
     run_as_guest(main)

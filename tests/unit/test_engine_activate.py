@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from macfix.engine.ledger import Entry, Problem, State, Status
 from tests.support.plugin import lay_out_plugin
 from tests.support.surroundings import REPOSITORY
 
@@ -259,6 +260,22 @@ def test_status_is_plain_data_too(folder: Path) -> None:
     """
     (line,) = run(folder, program, **FORCED)
     assert '"patch": "own-p", "target": "tractor.thing", "state": "pending"' in line
+
+
+def test_status_is_text_for_a_reader_too() -> None:
+    status = Status(
+        True,
+        "asked for",
+        (Entry("own-p", "tractor.thing", State.APPLIED, "line 7 needs it"),),
+        (Problem("own", "it cannot be loaded"),),
+        {"open files": "256"},
+    )
+    assert str(status).splitlines() == [
+        "macfix is active: asked for",
+        "  tractor.thing: own-p: applied: line 7 needs it",
+        "  note: open files: 256",
+        "  problem: own: it cannot be loaded",
+    ]
 
 
 BROKEN = """\

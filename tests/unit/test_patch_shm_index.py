@@ -52,7 +52,8 @@ def segment() -> Iterator[SharedMemory]:
 def test_it_is_upstreams_class_to_its_users(segment: SharedMemory) -> None:
     index = Patched(shm=segment)
     assert isinstance(index, SharedInt) and issubclass(Patched, SharedInt)
-    assert (Patched.__name__, Patched.__module__) == (SharedInt.__name__, SharedInt.__module__)
+    for name in ("__name__", "__qualname__", "__module__", "__doc__"):
+        assert getattr(Patched, name) == getattr(SharedInt, name)
     assert index._shm is segment
     index.value = 0
     assert index and index == index and index != Patched(segment)

@@ -295,7 +295,7 @@ def test_the_label_tells_key_and_size_and_takes_no_part_of_the_data(key: str) ->
     assert found is not None and found.label is not None
     assert (found.label.key, found.label.size, found.note) == (key, 9, None)
     assert made.annotate("what it is") and made.note == "what it is"
-    assert not made.annotate("x" * ROOM)
+    assert made.annotate("x" * ROOM) is False
     assert bytes(made.buf) == b"\xff" * 9
     made.close()
     made.unlink()

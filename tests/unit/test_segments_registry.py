@@ -529,6 +529,29 @@ def test_what_is_no_larger_than_a_counter_is_the_index_of_its_array(key: str, si
         segment.unlink()
 
 
+@pytest.mark.parametrize("length", [200, 201])
+def test_a_program_is_its_command_line_cut_at_200_characters(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["pikerd", "x" * (length - len("pikerd "))])
+    shown = "pikerd " + "x" * 193
+    assert tree.program() == (shown if length == 200 else shown[:-1] + "…")
+
+
+def test_nothing_is_synchronised_to_the_disk() -> None:
+    with database.transaction(place.location()) as db:
+        assert db.execute("PRAGMA synchronous").fetchone() == (0,)
+
+
+def test_unlinking_takes_what_is_not_known_to_be_complete_off_the_record(key: str) -> None:
+    made = SharedMemory(key, create=True, size=100, track=False)
+    made.close()
+    with database.transaction(place.location()) as db:
+        db.execute("UPDATE segment SET made = 0")
+    shm_unlink(key)
+    assert rows("segment") == []
+
+
 def test_a_race_is_counted_told_and_on_record(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, int]] = []
     monkeypatch.setattr(registry, "observers", [lambda *what: told.append(what)])
