@@ -93,6 +93,26 @@ def test_a_patched_module_keeps_its_own_loader_spec_and_source(upstream: FakeUps
     assert module.f() == 2
 
 
+def test_a_spec_that_a_hook_before_macfix_made_has_the_real_loader_while_the_module_executes(
+    upstream: FakeUpstream,
+) -> None:
+    class Copying:
+        @staticmethod
+        def find_spec(name: str, path: Any = None, target: object = None) -> Any:
+            if name != MOD:
+                return None
+            found = upstream.finders[-1].find_spec(name, path)
+            assert found is not None
+            return importlib.util.spec_from_file_location(name, found.origin, loader=found.loader)
+
+    upstream.write(MOD, "answer = 1\nseen = __spec__.loader, __loader__")
+    upstream.patch(make_patch())
+    sys.meta_path.insert(0, Copying)  # type: ignore[arg-type]
+    module = upstream.load()
+    assert module.answer == 42
+    assert {type(one) for one in module.seen} == {type(sys.modules[ROOT].__loader__)}
+
+
 TRACED = """\
 import os
 
