@@ -5,7 +5,8 @@
 
 Mutants of `engine/`, `patches/` and `darwin/` are drawn by the seed: a condition negated, a
 comparison turned around, `and` for `or`, a `not` left out, a number or a truth value changed, a
-call, an assignment, a `raise` or a returned value left out. Each is tried in a copy of the project.
+call, an assignment, a `raise` or a returned value left out. What changes nothing (a `return None`)
+does not count. Each is tried in a copy of the project.
 
 First all unit tests run once, unchanged, to learn which of them execute which line: a mutant meets
 those that execute its lines, the quickest first. What runs in child processes is not seen there, so
@@ -250,8 +251,9 @@ def killer_of(mutant: Mutant, folder: Path, runs: Iterable[list[str]]) -> str:
             done = subprocess.run(
                 [*PYTEST, *run], cwd=folder, env=env, capture_output=True, timeout=PATIENCE
             )
-            if done.returncode:
-                said = (done.stdout + done.stderr).decode(errors="replace").splitlines()
+            said = (done.stdout + done.stderr).decode(errors="replace").splitlines()
+            # a test that there is no more, or not with this mutant, has killed nothing
+            if done.returncode and not any(line.startswith("ERROR: not found") for line in said):
                 failures = [line for line in said if line.startswith(("FAILED", "ERROR"))]
                 return (failures or said[-1:] or ["a silent end"])[0]
     except (SyntaxError, subprocess.TimeoutExpired) as error:
@@ -275,7 +277,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="a part of the paths of the files to change")
     parser.add_argument("--out", type=Path, help="a folder to keep results in, and to go on from")
     args = parser.parse_args()
-    mutants = dict(enumerate(sample(args.count, args.seed, args.only), 1))
+    drawn = enumerate(sample(args.count, args.seed, args.only), 1)
+    mutants = {number: mutant for number, mutant in drawn if mutant.diff()}
     with tempfile.TemporaryDirectory(prefix="macfix-mutants-") as base:
         out: Path = args.out or Path(base)
         out.mkdir(exist_ok=True)
