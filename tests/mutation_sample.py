@@ -11,7 +11,8 @@ does not count. Each is tried in a copy of the project.
 First all unit tests run once, unchanged, to learn which of them execute which line: a mutant meets
 those that execute its lines, the quickest first. What runs in child processes is not seen there, so
 what is left then meets all unit tests, those named after its folder first, and the end-to-end
-tests; and, with MACFIX_UPSTREAM, a patch's mutant those with upstream that bear its folder's name.
+tests. With MACFIX_UPSTREAM, a patch's mutant that still lives meets all of its repros there, as
+with MACFIX_HEAVY=full: without, what is wrong with a `repro()` may go unnoticed.
 
 What survives the first round is shown as a diff, to be read: it may be equivalent to the original.
 Each result is printed when it is known, with the mutant's number. `--out` keeps them, and which
@@ -61,6 +62,7 @@ PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprov
 PYTEST += ["-rfE", "--tb=no", "--timeout=60"]
 PATIENCE = 1800.0
 ALIVE = "alive"
+UPSTREAM = "tests/upstream/test_repros.py"
 TURNED = {
     ast.Eq: "!=",
     ast.NotEq: "==",
@@ -234,7 +236,9 @@ def second_round(mutant: Mutant) -> Iterator[list[str]]:
     yield [path for path in unit if path not in first]
     yield ["tests/e2e"]
     if "MACFIX_UPSTREAM" in os.environ and mutant.file.startswith("macfix/patches/"):
-        yield ["tests/upstream", "-k", Path(mutant.file).parent.name]
+        folder, stem = Path(mutant.file).parent.name, Path(mutant.file).stem
+        patches = folder if stem.startswith("_") else f"{folder}-{stem.replace('_', '-')}"
+        yield [UPSTREAM, "-k", f"repro_raises and {patches}"]
 
 
 def killer_of(mutant: Mutant, folder: Path, runs: Iterable[list[str]]) -> str:
@@ -246,14 +250,15 @@ def killer_of(mutant: Mutant, folder: Path, runs: Iterable[list[str]]) -> str:
     try:
         compile(file.read_bytes(), str(file), "exec")
         for run in runs:
-            if run[0] == "tests/upstream":
+            if run[0] == UPSTREAM:
                 env["MACFIX_UPSTREAM"] = os.environ["MACFIX_UPSTREAM"]
+                env["MACFIX_HEAVY"] = "full"
             done = subprocess.run(
                 [*PYTEST, *run], cwd=folder, env=env, capture_output=True, timeout=PATIENCE
             )
             said = (done.stdout + done.stderr).decode(errors="replace").splitlines()
-            # a test that there is no more, or not with this mutant, has killed nothing
-            if done.returncode and not any(line.startswith("ERROR: not found") for line in said):
+            missing = any(line.startswith("ERROR: not found") for line in said)
+            if done.returncode not in (0, pytest.ExitCode.NO_TESTS_COLLECTED) and not missing:
                 failures = [line for line in said if line.startswith(("FAILED", "ERROR"))]
                 return (failures or said[-1:] or ["a silent end"])[0]
     except (SyntaxError, subprocess.TimeoutExpired) as error:
