@@ -181,8 +181,11 @@ class Watch:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         watch = coverage.Coverage(data_file=None, config_file=False, source=["macfix"])
         began = time.monotonic()
-        with watch.collect():
+        watch.start()
+        try:
             answer = yield
+        finally:
+            watch.stop()
         seconds = time.monotonic() - began
         data = watch.get_data()
         for path in data.measured_files():
