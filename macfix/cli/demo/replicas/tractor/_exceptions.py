@@ -14,7 +14,3 @@ class TransportClosed(Exception):  # noqa: N818  (upstream's name)
         raise_on_report: bool = False,
     ) -> None:
         super().__init__(message)
-        self.message = message
-        self._loglevel = loglevel
-        self._src_exc = src_exc
-        self._raise_on_report = raise_on_report

@@ -18,11 +18,6 @@ def current_actor(err_on_no_runtime: bool = True) -> Any:
     return _current_actor
 
 
-def is_root_process() -> bool:
-    """Say whether this process started the tree of actors."""
-    return True
-
-
 def get_rt_dir(subdir: str = "tractor") -> Path:
     """Return the folder for the sockets of this user's actors."""
     folder = _rtdir / subdir

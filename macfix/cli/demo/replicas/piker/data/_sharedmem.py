@@ -89,11 +89,6 @@ class _Token:
         return _Token(**msg)
 
 
-def get_shm_token(key: str) -> _Token | None:
-    """Return the token of `key`, if this process knows it."""
-    return _known_tokens.get(key)
-
-
 def _make_token(key: str, size: int, dtype: Any = None) -> _Token:
     """Return the token of an array that is opened with `key`."""
     return _Token(

@@ -21,10 +21,6 @@ class Channel:
         return self._transport
 
     @property
-    def laddr(self) -> Any:
-        return self.transport.laddr
-
-    @property
     def raddr(self) -> Any:
         return self.transport.raddr
 

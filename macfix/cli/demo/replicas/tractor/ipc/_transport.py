@@ -11,27 +11,14 @@ import trio
 from .._exceptions import TransportClosed
 
 
-class MsgTransport:
-    """What every transport has."""
-
-    @classmethod
-    def get_stream_addrs(cls, stream: Any) -> tuple[Any, Any]:
-        """Return the addresses of this end and of the other one."""
-        raise NotImplementedError
-
-
-class MsgpackTransport(MsgTransport):
-    """One connection, and the addresses of its two ends."""
+class MsgpackTransport:
+    """One connection, and the addresses of its two ends; how to get these, a subclass knows."""
 
     def __init__(self, stream: Any, prefix_size: int = 4, codec: Any = None) -> None:
         self.stream = stream
         self._laddr, self._raddr = self.get_stream_addrs(stream)
         self._send_lock = trio.StrictFIFOLock()
         self.prefix_size = prefix_size
-
-    @property
-    def laddr(self) -> Any:
-        return self._laddr
 
     @property
     def raddr(self) -> Any:

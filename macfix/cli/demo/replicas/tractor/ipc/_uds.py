@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import trio
 from trio import SocketListener
 
-from .._state import current_actor, get_rt_dir, is_root_process
+from .._state import current_actor, get_rt_dir
 from ._transport import MsgpackTransport
 
 
@@ -30,7 +30,6 @@ class UDSAddress:
     filename: str | Path
     maybe_pid: int | None = None
 
-    proto_key: ClassVar[str] = "uds"
     def_bindspace: ClassVar[Path] = get_rt_dir()
 
     @property
@@ -47,26 +46,17 @@ class UDSAddress:
         path = Path(*addr) if isinstance(addr, (tuple, list)) else Path(addr)
         return UDSAddress(filedir=path.parent, filename=path.name)
 
-    def unwrap(self) -> tuple[str, str]:
-        return str(self.filedir), str(self.filename)
-
     @classmethod
     def get_random(cls, bindspace: Path | None = None) -> UDSAddress:
         """Return an address for this process's actor to listen at."""
         pid = os.getpid()
         actor = current_actor(err_on_no_runtime=False)
-        name = "::".join(actor.uid) if actor else "root" if is_root_process() else "unknown"
-        sockname = f"{name}@{pid}"
+        name = "::".join(actor.uid) if actor else "root"
         return UDSAddress(
             filedir=bindspace or cls.def_bindspace,
-            filename=Path(f"{sockname}.sock"),
+            filename=Path(f"{name}@{pid}.sock"),
             maybe_pid=pid,
         )
-
-    @classmethod
-    def get_root(cls) -> UDSAddress:
-        """Return the address at which the registrar of this user listens."""
-        return UDSAddress(filedir=cls.def_bindspace, filename="registry@1616.sock")
 
 
 async def start_listener(addr: UDSAddress, **kwargs: Any) -> SocketListener:
@@ -104,11 +94,6 @@ def get_peer_info(sock: Any) -> tuple[int, int, int]:
 
 class MsgpackUDSStream(MsgpackTransport):
     """Messages over a Unix socket."""
-
-    address_type = UDSAddress
-
-    def connected(self) -> bool:
-        return bool(self.stream.socket.fileno() != -1)
 
     @classmethod
     async def connect_to(
