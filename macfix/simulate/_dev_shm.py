@@ -14,6 +14,7 @@ import os
 import posix
 from collections.abc import Callable, Iterator
 
+from ._errors import error
 from ._replace import replace
 
 TYPE_CHECKING = False
@@ -79,19 +80,15 @@ def _hiding(truth: Callable[..., Any]) -> Callable[..., Any]:
             if path.__class__ is not int and is_hidden(path):
                 if truth is posix.access:
                     return False
-                raise _missing(path)
+                raise error(errno.ENOENT, path)
         return truth(*args, **kwargs)
 
     return call
 
 
-def _missing(path: Any) -> OSError:
-    return OSError(errno.ENOENT, posix.strerror(errno.ENOENT), path)
-
-
 def _listdir(path: Any = ".") -> list[Any]:
     if is_hidden(path):
-        raise _missing(path)
+        raise error(errno.ENOENT, path)
     found = posix.listdir(path)
     lost = _lost_in(path)
     return [name for name in found if os.fsdecode(name) not in lost] if lost else found
@@ -99,7 +96,7 @@ def _listdir(path: Any = ".") -> list[Any]:
 
 def _scandir(path: Any = ".") -> Any:
     if is_hidden(path):
-        raise _missing(path)
+        raise error(errno.ENOENT, path)
     found = posix.scandir(path)
     lost = _lost_in(path)
     return _Entries(found, lost) if lost else found

@@ -1,7 +1,14 @@
-"""The one error of the simulation."""
+"""The error of the simulation, and those that the simulated system answers with."""
 
 from __future__ import annotations
+
+import posix
 
 
 class SimulationError(RuntimeError):
     """The simulation cannot be faithful here, or its specification makes no sense."""
+
+
+def error(number: int, *path: str) -> OSError:
+    """Return the OSError that Python raises for `number`, about `path` if given."""
+    return OSError(number, posix.strerror(number), *path)

@@ -11,6 +11,7 @@ import os
 import posix
 from collections.abc import Callable
 
+from ._errors import error
 from ._replace import replace
 from ._segments import Segments, simulated_mmap
 from ._spec import Spec
@@ -33,31 +34,14 @@ _REFUSED_ON_SEGMENTS = {
 }
 
 
-class _Opened:
-    """Whether this process ever opened a segment: reads and writes are not looked at before."""
-
-    any = False
-
-
 def install(spec: Spec, calls: Segments) -> None:
     """Put the simulated calls where Python code finds them."""
-    _install_names(calls)
-    _install_descriptors(calls)
-    _install_page(spec)
-
-
-def _install_names(calls: Segments) -> None:
     import _posixshmem  # type: ignore[import-not-found]
 
-    def shm_open(path: str, flags: int, mode: int = 511) -> int:
-        _Opened.any = True
-        return calls.shm_open(path, flags, mode)
-
-    def shm_unlink(path: str) -> None:
-        calls.shm_unlink(path)
-
-    replace(_posixshmem, "shm_open", shm_open)
-    replace(_posixshmem, "shm_unlink", shm_unlink)
+    replace(_posixshmem, "shm_open", calls.shm_open)
+    replace(_posixshmem, "shm_unlink", calls.shm_unlink)
+    _install_descriptors(calls)
+    _install_page(spec)
 
 
 def _install_descriptors(calls: Segments) -> None:
@@ -96,8 +80,8 @@ def _install_descriptors(calls: Segments) -> None:
 
 def _refusing(truth: Callable[..., Any], number: int, calls: Segments) -> Callable[..., Any]:
     def call(fd: int, *args: Any, **kwargs: Any) -> Any:
-        if _Opened.any and calls.stat_of(fd) is not None:
-            raise OSError(number, posix.strerror(number))
+        if calls.opened and calls.stat_of(fd) is not None:
+            raise error(number)
         return truth(fd, *args, **kwargs)
 
     return call

@@ -63,14 +63,11 @@ def temporary_folder() -> str:
     outer = f"{base}/{name.ljust(room, 'n')}"
     for folder in (outer, f"{outer}/T"):
         try:
-            posix.mkdir(folder, 0o700)
-        except FileExistsError:
-            pass
+            own_folder(folder)
         except OSError as error:
             raise SimulationError(
                 f"simulation: cannot make the temporary folder {folder}: {error.strerror}"
             ) from None
-        own_folder(folder)
     return f"{outer}/T/"
 
 

@@ -20,7 +20,8 @@ from ._constants import (
     XUCRED_UID_OFFSET,
     XUCRED_VERSION,
 )
-from ._unix import BASE, error
+from ._errors import error
+from ._unix import BASE
 
 # Linux, include/uapi/asm-generic/socket.h; taken before the names are removed from the module.
 SO_PASSCRED = 16
@@ -98,10 +99,8 @@ def shut_for_writing(sock: _socket.socket) -> bool:
     """Say whether a connected stream refuses to send; sends nothing to find out."""
     try:
         BASE.send(sock, b"", _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL)
-    except BrokenPipeError:
-        return True
-    except OSError:
-        return False
+    except OSError as failed:
+        return failed.errno == errno.EPIPE
     return False
 
 
@@ -126,13 +125,11 @@ def _peercred(sock: _socket.socket) -> tuple[int, int, int]:
 
 
 def _peer_groups(sock: _socket.socket) -> list[int]:
-    for room in (256, 1024):
-        try:
-            answer = BASE.getsockopt(sock, _socket.SOL_SOCKET, SO_PEERGROUPS, room)
-        except OSError:
-            continue  # too many for the room, or a kernel that cannot tell
-        return list(struct.unpack(f"={len(answer) // 4}I", answer))
-    return []
+    try:
+        answer = BASE.getsockopt(sock, _socket.SOL_SOCKET, SO_PEERGROUPS, 1024)
+    except OSError:  # more than 256 groups, or a kernel that cannot tell
+        return []
+    return list(struct.unpack(f"={len(answer) // 4}I", answer))
 
 
 # Linux, include/uapi/linux/sock_diag.h and unix_diag.h: the one place where the kernel tells a

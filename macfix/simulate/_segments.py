@@ -11,6 +11,7 @@ they hide what is done here.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import mmap
@@ -18,8 +19,9 @@ import os
 import posix
 import stat
 import sys
+from urllib.parse import quote, unquote_to_bytes
 
-from ._errors import SimulationError
+from ._errors import SimulationError, error
 from ._spec import Spec
 
 TYPE_CHECKING = False
@@ -30,14 +32,6 @@ DIR_VARIABLE = "MACFIX_SIMULATE_DIR"
 """Environment variable: the folder to keep segments in, instead of the user's own one."""
 
 _TRUNCATED_TO_NOTHING = stat.S_ISVTX
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-
-_TIMES = ("st_atime", "st_mtime", "st_ctime")
-_NO_MORE: dict[str, Any] = {
-    **dict.fromkeys(("st_blksize", "st_blocks", "st_rdev"), 0),
-    **dict.fromkeys(_TIMES, 0.0),
-    **dict.fromkeys((f"{time}_ns" for time in _TIMES), 0),
-}
 
 RealMmap = mmap.mmap
 
@@ -56,22 +50,21 @@ def prepare() -> str:
     if not os.path.isabs(where):
         raise SimulationError(f"simulation: {DIR_VARIABLE}={where} is not an absolute path")
     try:
-        posix.mkdir(where, 0o700)
-    except FileExistsError:
-        pass
-    except OSError as error:
+        own_folder(where)
+    except OSError as failed:
         raise SimulationError(
             f"simulation: no place for shared memory segments: cannot make {where}: "
-            f"{error.strerror}; name a folder in {DIR_VARIABLE}"
+            f"{failed.strerror}; name a folder in {DIR_VARIABLE}"
         ) from None
-    own_folder(where)
     if not posix.access(where, os.W_OK | os.X_OK):
         raise SimulationError(f"simulation: cannot make segments in {where}: it is read-only")
     return os.path.realpath(where)
 
 
 def own_folder(where: str) -> None:
-    """Raise SimulationError unless `where` is a real folder that belongs to us alone."""
+    """Create `where`; raise SimulationError unless it is a real folder and ours alone."""
+    with contextlib.suppress(FileExistsError):
+        posix.mkdir(where, 0o700)
     found = posix.lstat(where)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != posix.geteuid():
         raise SimulationError(f"simulation: {where} is not a folder of this user; remove it")
@@ -88,7 +81,7 @@ def segments() -> list[str]:
         files = posix.listdir(folder())
     except FileNotFoundError:
         return []
-    return sorted(_name_of(file) for file in files)
+    return sorted(unquote_to_bytes(file).decode("utf-8", "surrogateescape") for file in files)
 
 
 def purge() -> list[str]:
@@ -104,14 +97,8 @@ def purge() -> list[str]:
 
 
 def _path_of(name: bytes, where: str) -> str:
-    file = "".join(chr(b) if chr(b) in _PLAIN else f"%{b:02X}" for b in name)
+    file = quote(name, safe="").replace(".", "%2E")  # "." and ".." are names of segments, too
     return f"{where}/{file}"
-
-
-def _name_of(file: str) -> str:
-    first, *others = file.split("%")
-    raw = first.encode() + b"".join(bytes([int(i[:2], 16)]) + i[2:].encode() for i in others)
-    return raw.decode("utf-8", "surrogateescape")
 
 
 class Segments:
@@ -123,21 +110,24 @@ class Segments:
         self._folder = where
         self._inside = where + "/"
         self._device = posix.stat(where).st_dev
+        self.opened = False
+        """Whether this process ever opened a segment."""
 
     # -- names: shm_open, shm_unlink, pshm_get_name -------------------------------------------
 
     def shm_open(self, path: str, flags: int, mode: int = 511) -> int:
         """``_posixshmem.shm_open``: ENAMETOOLONG, EINVAL, EEXIST, ENOENT, EACCES like XNU."""
+        self.opened = True
         raw = _encoded(path)
         if len(raw) > self._limit:
-            raise _error(errno.ENAMETOOLONG, path)
+            raise error(errno.ENAMETOOLONG, path)
         if not raw or flags & os.O_ACCMODE == os.O_ACCMODE:
-            raise _error(errno.EINVAL, path)
+            raise error(errno.EINVAL, path)
         file = _path_of(raw, self._folder)
         try:
             return self._open(file, flags, mode)
-        except OSError as error:
-            raise _error(error.errno or errno.EINVAL, path) from None
+        except OSError as failed:
+            raise error(failed.errno or errno.EINVAL, path) from None
 
     def _open(self, file: str, flags: int, mode: int) -> int:
         # XNU has no umask here, so a created file gets its mode by fchmod; a name that vanishes
@@ -161,18 +151,18 @@ class Segments:
                 raise
             if flags & os.O_TRUNC and _is_sized(posix.fstat(fd)):
                 posix.close(fd)
-                raise OSError(errno.EINVAL, "")
+                raise error(errno.EINVAL)
             return fd
 
     def shm_unlink(self, path: str) -> None:
         """``_posixshmem.shm_unlink``: EINVAL for every name that is no good, ENOENT."""
         raw = _encoded(path)
         if not raw or len(raw) > self._limit:
-            raise _error(errno.EINVAL, path)
+            raise error(errno.EINVAL, path)
         try:
             posix.unlink(_path_of(raw, self._folder))
-        except OSError as error:
-            raise _error(error.errno or errno.EINVAL, path) from None
+        except OSError as failed:
+            raise error(failed.errno or errno.EINVAL, path) from None
 
     # -- descriptors --------------------------------------------------------------------------
 
@@ -192,21 +182,18 @@ class Segments:
     def fstat(self, found: posix.stat_result) -> os.stat_result:
         """``pshm_stat``: permission bits without a file type, owner and size; the rest is 0."""
         mode = stat.S_IMODE(found.st_mode) & ~_TRUNCATED_TO_NOTHING
-        return os.stat_result(
-            (mode, 0, 0, 0, found.st_uid, found.st_gid, found.st_size, 0, 0, 0), _NO_MORE
-        )
+        answer = (mode, 0, 0, 0, found.st_uid, found.st_gid, found.st_size)
+        return os.stat_result((*answer, *[0] * (os.stat_result.n_fields - len(answer))))
 
     def ftruncate(self, fd: int, found: posix.stat_result, length: int) -> None:
         """``pshm_truncate``: once, up to a page; EINVAL otherwise."""
-        if length < 0 or _is_sized(found):
-            raise OSError(errno.EINVAL, posix.strerror(errno.EINVAL))
         rounded = -(-length // self._page) * self._page
         writable, opened = self._writable(fd, found)
         try:
             # The lock decides between two processes that size one segment at the same time.
             fcntl.flock(writable, fcntl.LOCK_EX)
-            if _is_sized(posix.fstat(writable)):
-                raise OSError(errno.EINVAL, posix.strerror(errno.EINVAL))
+            if length < 0 or _is_sized(posix.fstat(writable)):
+                raise error(errno.EINVAL)
             if rounded:
                 posix.ftruncate(writable, rounded)
             else:
@@ -234,12 +221,12 @@ class Segments:
         """``mmap`` and ``pshm_mmap``: EINVAL or EPERM for what XNU does not map."""
         pages = -(-length // self._page) * self._page
         if length == 0 or offset % self._page or not flags & mmap.MAP_SHARED:
-            raise _error(errno.EINVAL)
+            raise error(errno.EINVAL)
         read_only = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
         if read_only and prot & mmap.PROT_WRITE:
-            raise _error(errno.EPERM)
+            raise error(errno.EPERM)
         if offset + pages > found.st_size:
-            raise _error(errno.EINVAL)
+            raise error(errno.EINVAL)
 
 
 def _is_sized(found: posix.stat_result) -> bool:
@@ -254,11 +241,6 @@ def _encoded(path: Any) -> bytes:
     if b"\0" in raw and sys.version_info >= (3, 13):
         raise ValueError("embedded null character")
     return raw.partition(b"\0")[0]
-
-
-def _error(number: int, path: str | None = None) -> OSError:
-    said = posix.strerror(number)
-    return OSError(number, said) if path is None else OSError(number, said, path)
 
 
 def simulated_mmap(calls: Segments) -> type[mmap.mmap]:

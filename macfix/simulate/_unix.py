@@ -5,9 +5,9 @@ from __future__ import annotations
 import _socket
 import errno
 import os
-import posix
 
 from ._constants import SUN_PATH_SIZE
+from ._errors import error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,11 +30,6 @@ def is_unix(sock: Any) -> bool:
 def is_stream(sock: Any) -> bool:
     """Say whether `sock` is a Unix stream socket."""
     return bool(_family_of(sock) == _socket.AF_UNIX and _type_of(sock) & 0xF == _socket.SOCK_STREAM)
-
-
-def error(number: int) -> OSError:
-    """Return the OSError that Python raises for `number`."""
-    return OSError(number, posix.strerror(number))
 
 
 def check_path(address: Any) -> Any:

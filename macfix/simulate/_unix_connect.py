@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 from . import _peers
 from ._constants import SOMAXCONN
-from ._unix import BASE, check_path, error, is_stream, is_unix
+from ._errors import error
+from ._unix import BASE, check_path, is_stream, is_unix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

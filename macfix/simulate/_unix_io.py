@@ -10,7 +10,8 @@ import errno
 from collections.abc import Callable
 
 from . import _peers
-from ._unix import BASE, SOL_SOCKET, check_path, error, is_stream, is_unix
+from ._errors import error
+from ._unix import BASE, SOL_SOCKET, check_path, is_stream, is_unix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

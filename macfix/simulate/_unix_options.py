@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable
 
 from . import _peers
-from ._unix import BASE, SOL_SOCKET, error, is_stream, is_unix
+from ._errors import error
+from ._unix import BASE, SOL_SOCKET, is_stream, is_unix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
