@@ -135,7 +135,8 @@ def _command(words: Sequence[str], simulate: str | None) -> int:
         parser.error(f"there is no command or program in {' '.join(words)}")
     module = import_module(f"macfix.cli.{name}")
     parser = _parser_of(name)
-    module.add_arguments(parser)
+    if hasattr(module, "add_arguments"):
+        module.add_arguments(parser)
     args = parser.parse_args(arguments)
     args.simulate = simulate and run.simulation_spec(simulate)
     if simulate is not None and name in ("doctor", "shm"):  # the others start processes for that

@@ -8,10 +8,6 @@ import sys
 from macfix.activation import enabling
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``macfix disable`` has no arguments of its own."""
-
-
 def main(args: argparse.Namespace) -> int:
     """Disable macfix here.
 

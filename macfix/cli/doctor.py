@@ -27,10 +27,6 @@ DISTRIBUTIONS = ("wrapt", "pluggy", "trio", "numpy", "tractor", "piker")
 Facts = Iterable[tuple[str, str]]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``macfix doctor`` has no arguments of its own."""
-
-
 def main(args: argparse.Namespace) -> int:
     """Print the report; what cannot be found out is reported as such, so the answer is 0."""
     print(f"macfix {__version__}")
@@ -53,15 +49,10 @@ def _python() -> Facts:
     yield "prefix", sys.prefix
     if sys.prefix != sys.base_prefix:
         yield "of a virtual environment of", sys.base_prefix
-    yield "options", " ".join(_options()) or "none"
+    names = ("isolated", "ignore_environment", "no_site", "no_user_site", "safe_path")
+    yield "options", " ".join(name for name in names if getattr(sys.flags, name, False)) or "none"
     yield "sys.path", "\n".join(sys.path)
     yield "scripts", "\n".join(script_folders())
-
-
-def _options() -> Iterator[str]:
-    for name in ("isolated", "ignore_environment", "no_site", "no_user_site", "safe_path"):
-        if getattr(sys.flags, name, False):
-            yield name
 
 
 def _machine() -> Facts:

@@ -16,30 +16,20 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from dataclasses import dataclass
+import re
+import textwrap
 
 from macfix.engine.errors import PatchDefinitionError
 from macfix.engine.ledger import Problem
 from macfix.engine.plugins import Plugins
 from macfix.engine.source import Source
 
+SUMMARY = "Summary"
 SECTIONS = ("Problem", "Fix", "Repro", "Upstream", "Remove when")
 
 
-@dataclass(frozen=True)
-class Documentation:
-    """The parts of a patch module's docstring, without headings and indentation."""
-
-    summary: str
-    problem: str
-    fix: str
-    repro: str
-    upstream: str
-    remove_when: str
-
-
-def documentation_of(module: str) -> Documentation:
-    """Read what the patch module *module* says of itself.
+def documentation_of(module: str) -> dict[str, str]:
+    """Read what the patch module *module* says of itself: its summary, and each section.
 
     Raises:
         PatchDefinitionError: if a part is missing, empty, or not known; the message names the file
@@ -64,7 +54,7 @@ def problems(plugins: Plugins) -> list[Problem]:
     return found
 
 
-def parse(source: str | None, file: str) -> Documentation:
+def parse(source: str | None, file: str) -> dict[str, str]:
     """Take the docstring of the module text *source* apart; *file* is what errors call it.
 
     Raises:
@@ -73,23 +63,19 @@ def parse(source: str | None, file: str) -> Documentation:
     text = None if source is None else ast.get_docstring(ast.parse(source))
     if not text:
         raise PatchDefinitionError(f"{file}: the patch module has no docstring")
-    first, *lines = text.splitlines()
-    sections: dict[str, list[str]] = {}
-    name: str | None = None
-    for line in lines:
-        if line.strip() and not line[0].isspace():
-            name = line.rstrip().removesuffix(":")
-            if name not in SECTIONS or not line.rstrip().endswith(":"):
-                raise PatchDefinitionError(
-                    f"{file}: {line.strip()!r} is none of the sections {', '.join(SECTIONS)}"
-                )
-            if name in sections:
-                raise PatchDefinitionError(f"{file}: the section {name!r} is there twice")
-            sections[name] = []
-        elif name is not None:
-            sections[name].append(line.removeprefix("    "))
-    texts = {each: "\n".join(sections.get(each, ())).strip() for each in SECTIONS}
-    for each, content in texts.items():
-        if not content:
-            raise PatchDefinitionError(f"{file}: the section {each!r} is missing or empty")
-    return Documentation(first.strip(), *texts.values())
+    summary, *parts = re.split(r"\n(?=\S)", text)
+    sections: dict[str, str] = {}
+    for part in parts:
+        heading, _, content = part.partition("\n")
+        name = heading.rstrip().removesuffix(":")
+        if name not in SECTIONS or not heading.rstrip().endswith(":"):
+            raise PatchDefinitionError(
+                f"{file}: {heading.strip()!r} is none of the sections {', '.join(SECTIONS)}"
+            )
+        if name in sections:
+            raise PatchDefinitionError(f"{file}: the section {name!r} is there twice")
+        sections[name] = textwrap.dedent(content).strip()
+    for name in SECTIONS:
+        if not sections.get(name):
+            raise PatchDefinitionError(f"{file}: the section {name!r} is missing or empty")
+    return {SUMMARY: summary.partition("\n")[0].strip(), **sections}

@@ -123,9 +123,9 @@ def _reap(args: argparse.Namespace, path: str) -> int:
 
 
 def _force(args: argparse.Namespace, path: str) -> int:
-    findings = [one for one in findings_in(path) if _is_called(one, args.force)]
-    heads = {one.record.head for one in findings}
-    findings = [one for one in findings_in(path) if one.record.head in heads or one in findings]
+    known = findings_in(path)
+    heads = {one.record.head for one in known if _is_called(one, args.force)}
+    findings = [one for one in known if one.record.head in heads or _is_called(one, args.force)]
     unrecorded = _unrecorded(args.force)
     if not findings and unrecorded is None:
         return _failed(f"no segment {args.force!r}; `macfix shm ls` lists them")

@@ -75,9 +75,7 @@ def _show_ledger(args: argparse.Namespace, malformed: list[dict[str, Any]]) -> i
     report = _probe(args.simulate)
     status = report.status
     if status is None or not (status["active"] or status["reason"] == "MACFIX=off"):
-        reason = (
-            "nothing could be found out" if status is None else f"not active: {status['reason']}"
-        )
+        reason = f"not active: {status['reason']}" if status else "nothing could be found out"
         print(f"macfix status: {reason}\n{report.errors}", file=sys.stderr, end="")
         return 1
     status["problems"] += malformed
@@ -95,7 +93,7 @@ def _probe(simulate: str | None) -> Report:
     report = Report()
     while True:
         answers, ended = _run_probe(simulate, report)
-        died_of = _unfinished(answers)
+        died_of: str | None = answers[-1].get("importing") if answers else None
         for answer in answers:
             if answer.get("problem"):
                 report.problems[answer["imported"]] = answer["problem"]
@@ -130,12 +128,6 @@ def _run_probe(simulate: str | None, report: Report) -> tuple[list[dict[str, Any
         return [json.loads(line) for line in answers if line.endswith("\n")], ended
 
 
-def _unfinished(answers: Sequence[dict[str, Any]]) -> str | None:
-    """The target whose import ended the process, if one did."""
-    last: str | None = answers[-1].get("importing") if answers else None
-    return last
-
-
 def _print_ledger(status: dict[str, Any], report: Report, args: argparse.Namespace) -> None:
     where = f"on a simulated Mac ({args.simulate})" if args.simulate else "on this Mac"
     active = "active" if status["active"] else f"not active: {status['reason']}"
@@ -146,10 +138,9 @@ def _print_ledger(status: dict[str, Any], report: Report, args: argparse.Namespa
         print(table(("target", "patch", "state", "why"), installed))
     elif status["active"] and not report.problems:
         print(f"Neither tractor nor piker is installed in {sys.prefix}.")
-    absent = sorted({target for target, _, state, _ in rows if state == "pending"})
-    absent = [target for target in absent if target not in report.problems]
+    absent = {target for target, _, state, _ in rows if state == "pending"} - {*report.problems}
     if absent:
-        print(f"\nnot installed: {', '.join(absent)}")
+        print(f"\nnot installed: {', '.join(sorted(absent))}")
     for target, problem in report.problems.items():
         lines = problem.strip().splitlines()
         print(f"\ncannot be imported: {target}: {lines[-1]}")
@@ -158,10 +149,6 @@ def _print_ledger(status: dict[str, Any], report: Report, args: argparse.Namespa
     for entry in status["entries"]:
         if args.tracebacks and entry["traceback"]:
             print(f"\n{entry['target']}: {entry['patch']}:\n{entry['traceback'].rstrip()}")
-    _print_surroundings(status, args)
-
-
-def _print_surroundings(status: dict[str, Any], args: argparse.Namespace) -> None:
     for name, text in status["notes"].items():
         print(f"\nnote: {name}: {text}")
     _print_problems(status["problems"], args)

@@ -8,6 +8,7 @@ Python all through, and its C parts are simulated (start method, ``/dev/shm``, a
 
 from __future__ import annotations
 
+import functools
 import os
 import posix
 import sys
@@ -20,7 +21,6 @@ from ._spec import Spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
     from typing import Any
 
 GUESTS = frozenset(
@@ -44,7 +44,6 @@ _INSTALLED = ("/site-packages/", "/dist-packages/")
 
 _guests: frozenset[str] = GUESTS
 _standard_library: tuple[str, ...] = ()
-_decided: dict[tuple[str, str], bool] = {}
 
 
 def install(spec: Spec) -> None:
@@ -55,23 +54,17 @@ def install(spec: Spec) -> None:
     _standard_library = tuple(
         dict.fromkeys((folder + os.sep, os.path.realpath(folder) + os.sep, "<frozen "))
     )
-    _decided.clear()
+    is_guest.cache_clear()
     machine = _Machine(spec)
     SimulatedSys._true_platform = sys.platform
     sys.__class__ = SimulatedSys
-    replace(os, "uname", _by_caller(posix.uname, machine.uname, depth=2))
+    replace(os, "uname", _by_caller(posix.uname, machine.uname))
     _hooks.after_import("platform", lambda module: _install_in_platform(module, machine))
 
 
+@functools.cache
 def is_guest(name: str, filename: str) -> bool:
     """Say whether code of module `name`, compiled from `filename`, is to see Darwin."""
-    decided = _decided.get((name, filename))
-    if decided is None:
-        decided = _decided[name, filename] = _decide(name, filename)
-    return decided
-
-
-def _decide(name: str, filename: str) -> bool:
     if name == _TRUTH or name.startswith(_TRUTH + "."):
         return False
     top = name.partition(".")[0]
@@ -161,27 +154,7 @@ class _Machine:
         return short if terse else f"{short}-{self.machine}-{self.machine}-64bit-Mach-O"
 
 
-def _install_in_platform(module: ModuleType, machine: _Machine) -> None:
-    def uname() -> Any:
-        said = machine.uname()
-        return module.uname_result(*said)
-
-    def platform(aliased: bool = False, terse: bool = False) -> str:
-        return machine.platform(terse=terse)
-
-    def mac_ver(
-        release: str = "",
-        versioninfo: tuple[str, str, str] = ("", "", ""),
-        machine_: str = "",
-    ) -> tuple[str, tuple[str, str, str], str]:
-        return machine.macos, ("", "", ""), machine.machine
-
-    def libc_ver(*args: Any, **kwargs: Any) -> tuple[str, str]:
-        return "", ""
-
-    def architecture(*args: Any, **kwargs: Any) -> tuple[str, str]:
-        return "64bit", ""
-
+def _install_in_platform(module: Any, machine: _Machine) -> None:
     def freedesktop_os_release() -> dict[str, str]:
         raise OSError("Unable to read files /etc/os-release, /usr/lib/os-release")
 
@@ -191,23 +164,20 @@ def _install_in_platform(module: ModuleType, machine: _Machine) -> None:
         "version": lambda: machine.version,
         "machine": lambda: machine.machine,
         "processor": lambda: machine.processor,
-        "uname": uname,
-        "platform": platform,
-        "mac_ver": mac_ver,
-        "libc_ver": libc_ver,
-        "architecture": architecture,
+        "uname": lambda: module.uname_result(*machine.uname()),
+        "platform": lambda aliased=False, terse=False: machine.platform(terse=terse),
+        "mac_ver": lambda *_, **__: (machine.macos, ("", "", ""), machine.machine),
+        "libc_ver": lambda *_, **__: ("", ""),
+        "architecture": lambda *_, **__: ("64bit", ""),
         "freedesktop_os_release": freedesktop_os_release,
     }
     for name, answer in answers.items():
-        setattr(module, name, _by_caller(getattr(module, name), answer))
+        replace(module, name, _by_caller(getattr(module, name), answer))
 
 
-def _by_caller(
-    truth: Callable[..., Any], darwin: Callable[..., Any], depth: int = 1
-) -> Callable[..., Any]:
+def _by_caller(truth: Callable[..., Any], darwin: Callable[..., Any]) -> Callable[..., Any]:
     def ask(*args: Any, **kwargs: Any) -> Any:
-        return (darwin if _caller_is_guest(depth) else truth)(*args, **kwargs)
+        guest = _caller_is_guest(2)  # behind the built-in function that stands for this one
+        return (darwin if guest else truth)(*args, **kwargs)
 
-    ask.__name__ = ask.__qualname__ = truth.__name__
-    ask.__doc__ = truth.__doc__
     return ask

@@ -8,6 +8,7 @@ XNU says so, stands with it.
 from __future__ import annotations
 
 import _socket
+import functools
 from types import ModuleType
 
 from . import _hooks, _unix_connect, _unix_io, _unix_options
@@ -63,8 +64,5 @@ def _change_socket(module: Any, spec: Spec) -> None:
         _unix_io.reading(),
     ):
         for name, method in methods.items():
-            method.__name__ = name
-            method.__qualname__ = f"socket.{name}"
-            method.__doc__ = getattr(cls, name).__doc__
-            setattr(cls, name, method)
+            setattr(cls, name, functools.update_wrapper(method, getattr(cls, name)))
     module.socketpair = _unix_connect.without_seqpacket(module.socketpair)

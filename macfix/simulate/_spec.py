@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ._constants import PSHMNAMLEN
 from ._errors import SimulationError
@@ -12,6 +12,12 @@ NAMES = (PSHMNAMLEN - 1, PSHMNAMLEN)
 PAGES = (4096, 16384)
 WRITES = ("EPIPE", "ECONNRESET", "EPROTOTYPE", "ENOTCONN")
 PEERCRED = ("absent", "present")
+_CHOICES: dict[str, tuple[int | str, ...]] = {
+    "names": NAMES,
+    "page": PAGES,
+    "write": WRITES,
+    "peercred": PEERCRED,
+}
 
 _FORM = (
     "expected '1' or a comma separated list of names=30|31, page=4096|16384, files=NUMBER, "
@@ -37,15 +43,16 @@ class Spec:
     names: int = NAMES[0]
     page: int = PAGES[1]
     files: int = 256
-    guests: tuple[str, ...] = field(default=())
+    guests: tuple[str, ...] = ()
     write: str = WRITES[0]
     peercred: str = PEERCRED[0]
 
     def __post_init__(self) -> None:
-        _one_of("names", self.names, NAMES)
-        _one_of("page", self.page, PAGES)
-        _one_of("write", self.write, WRITES)
-        _one_of("peercred", self.peercred, PEERCRED)
+        for key, allowed in _CHOICES.items():
+            value = getattr(self, key)
+            if value not in allowed:
+                choice = " or ".join(map(str, allowed))
+                raise SimulationError(f"simulation: {key}={value} is not possible, only {choice}")
         if self.files < 16:
             raise SimulationError(f"simulation: files={self.files} is too few to run on, need 16")
         for guest in self.guests:
@@ -98,9 +105,3 @@ def _read(key: str, value: str, text: str) -> int | str | tuple[str, ...]:
     if key in ("write", "peercred"):
         return value
     raise SimulationError(f"simulation: unknown key {key!r} in {text!r}; {_FORM}")
-
-
-def _one_of(key: str, value: object, allowed: tuple[object, ...]) -> None:
-    if value not in allowed:
-        choice = " or ".join(str(one) for one in allowed)
-        raise SimulationError(f"simulation: {key}={value} is not possible, only {choice}")

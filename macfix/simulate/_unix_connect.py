@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _socket
 import errno
+import functools
 import posix
 import stat
 from collections.abc import Callable
@@ -116,13 +117,12 @@ def _name_of_accepted(fd: int, address: Any) -> Any:
 
 
 def without_seqpacket(socketpair: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(socketpair)
     def call(family: int | None = None, type: int = _socket.SOCK_STREAM, proto: int = 0) -> Any:
         if type == _SEQPACKET:
             raise error(errno.EPROTONOSUPPORT)
         return socketpair(family, type, proto)
 
-    call.__name__ = call.__qualname__ = "socketpair"
-    call.__doc__ = socketpair.__doc__
     return call
 
 

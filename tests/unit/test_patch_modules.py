@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from macfix import patches
-from macfix.cli.documentation import documentation_of, parse
+from macfix.cli.documentation import SUMMARY, documentation_of, parse
 from macfix.engine.errors import PatchDefinitionError
 from tests.support import builtin
 from tests.support.surroundings import REPOSITORY
@@ -63,9 +63,10 @@ def test_a_plugin_names_a_target_only_for_patches_and_no_patch_twice(plugin: str
 @pytest.mark.parametrize("file", FILES, ids=short)
 def test_a_patch_describes_its_defect_in_full(file: Path) -> None:
     documentation = documentation_of(name_of(file))  # or an error that names file and section
-    summary = documentation.summary
+    summary = documentation[SUMMARY]
     assert summary.endswith(".") and len(summary) <= 97, f"{file}: {summary!r}"
-    assert "https://" in documentation.upstream or "Not reported." in documentation.upstream, file
+    upstream = documentation["Upstream"]
+    assert "https://" in upstream or "Not reported." in upstream, file
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from macfix.cli.documentation import documentation_of
+from macfix.cli.documentation import SUMMARY, documentation_of
 from macfix.engine.patch import Patch
 from tests.support import builtin
 from tests.support.surroundings import REPOSITORY
@@ -33,7 +33,7 @@ def table_of_patches() -> str:
 
 
 def _row(patch: Patch, targets: list[str]) -> str:
-    summary = documentation_of(patch.module).summary
+    summary = documentation_of(patch.module)[SUMMARY]
     return f"| `{patch.name}` | {summary} | {', '.join(f'`{target}`' for target in targets)} |"
 
 
