@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,15 +38,13 @@ class Case:
 
     Attributes:
         title: what it is, in a few words.
-        program: file name in the folder ``programs``.
-        arguments: of the program.
-        without: variables that leave the fix out, where macfix is not left out altogether.
+        command: file name in the folder ``programs``, and the program's arguments.
+        skipped: the patch to leave out, where macfix is not left out altogether.
     """
 
     title: str
-    program: str
-    arguments: tuple[str, ...] = ()
-    without: Mapping[str, str] | None = None
+    command: tuple[str, ...]
+    skipped: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,15 +63,11 @@ class Row:
     without: Seen
     fixed: Seen
 
-    @property
-    def shows_a_fix(self) -> bool:
-        return self.fixed.succeeded and not self.without.succeeded
-
 
 PROGRAM_CASES = (
-    Case("import tractor", "import_tractor.py"),
-    Case("actors talk over Unix sockets", "actors.py"),
-    Case("market data in shared memory", "market_data.py"),
+    Case("import tractor", ("import_tractor.py",)),
+    Case("actors talk over Unix sockets", ("actors.py",)),
+    Case("market data in shared memory", ("market_data.py",)),
 )
 
 
@@ -96,7 +90,8 @@ def main(args: argparse.Namespace) -> int:
     programs = _rows(PROGRAM_CASES)
     patches = _rows(_patch_cases()) if not args.quick else []
     if args.json:
-        print(json.dumps({"programs": _plain(programs), "patches": _plain(patches)}, indent=2))
+        rows = {"programs": programs, "patches": patches}
+        print(json.dumps(rows, indent=2, default=asdict))
     else:
         _print(programs, patches)
     return 0 if all(row.fixed.succeeded for row in [*programs, *patches]) else 1
@@ -119,7 +114,7 @@ def _patch_cases() -> Iterable[Case]:
     """Each patch's own reproduction: with all other patches, and with all."""
     for patch, targets in load_plugins().all_patches().items():
         if patch.repro is not None and any(map(_is_replicated, targets)):
-            yield Case(patch.name, "reproduce.py", (patch.name,), {"MACFIX_SKIP": patch.name})
+            yield Case(patch.name, ("reproduce.py", patch.name), patch.name)
 
 
 def _is_replicated(target: str) -> bool:
@@ -137,14 +132,14 @@ def _row(case: Case) -> Row:
 
 def _run(case: Case, *, patched: bool) -> Seen:
     """Run the program of *case* in surroundings of its own, which are removed afterwards."""
-    leave_out = {} if patched else dict(case.without or {"MACFIX": "off"})
-    command = [*_launcher(patched="MACFIX" not in leave_out), case.program, *case.arguments]
+    skipped = {"MACFIX_SKIP": case.skipped} if case.skipped else {"MACFIX": "off"}
+    launcher = _launcher(patched=patched or case.skipped is not None)
     with tempfile.TemporaryDirectory(prefix="macfix-demo-", dir="/tmp") as folder:
         try:
             done = subprocess.run(
-                command,
+                [*launcher, *case.command],
                 cwd=PROGRAMS,
-                env=_environment(folder) | leave_out,
+                env=_environment(folder) | ({} if patched else skipped),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -178,16 +173,11 @@ def _environment(folder: str) -> dict[str, str]:
 def _seen(done: subprocess.CompletedProcess[str]) -> Seen:
     """The last line of what it printed, or of the error that it ended with."""
     succeeded = done.returncode == 0
-    lines = [line.strip() for line in (done.stdout if succeeded else done.stderr).splitlines()]
-    words = [line for line in lines if line]
-    return Seen(succeeded, words[-1] if words else f"exit code {done.returncode}")
+    lines = (done.stdout if succeeded else done.stderr).strip().splitlines()
+    return Seen(succeeded, lines[-1].strip() if lines else f"exit code {done.returncode}")
 
 
 # -- telling -------------------------------------------------------------------------------------
-
-
-def _plain(rows: Iterable[Row]) -> list[dict[str, object]]:
-    return [asdict(row) for row in rows]
 
 
 def _print(programs: list[Row], patches: list[Row]) -> None:
@@ -211,9 +201,9 @@ def _cell(seen: Seen) -> str:
 
 
 def _summary(rows: list[Row]) -> str:
-    fixed = sum(row.shows_a_fix for row in rows)
     failed = [row.title for row in rows if not row.fixed.succeeded]
     unseen = [row.title for row in rows if row.fixed.succeeded and row.without.succeeded]
+    fixed = len(rows) - len(failed) - len(unseen)
     parts = [f"{fixed} of {len(rows)} failures fixed"]
     if failed:
         parts.append(f"still failing: {', '.join(failed)}")

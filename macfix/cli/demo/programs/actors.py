@@ -7,6 +7,10 @@ import subprocess
 import sys
 from typing import Any
 
+import trio
+from tractor.ipc._chan import Channel
+from tractor.ipc._uds import UDSAddress, close_listener, get_peer_info, start_listener
+
 CHILDREN = 8
 PATIENCE = 20.0
 """Seconds after which a conversation that does not come to its end is an error."""
@@ -19,10 +23,6 @@ def identity() -> list[int]:
 
 async def parent() -> None:
     """Listen, start the children, and let each say who it is."""
-    import trio
-    from tractor.ipc._chan import Channel
-    from tractor.ipc._uds import UDSAddress, close_listener, get_peer_info, start_listener
-
     address = UDSAddress.get_random()
     listener = await start_listener(address)
     met: list[int] = []
@@ -57,9 +57,6 @@ async def parent() -> None:
 
 async def child(path: str) -> None:
     """Connect, say who this is, and check who answers."""
-    import trio
-    from tractor.ipc._chan import Channel
-
     with trio.fail_after(PATIENCE):
         channel = await Channel.from_addr(path)
         await channel.send(identity())
@@ -70,8 +67,6 @@ async def child(path: str) -> None:
 
 
 if __name__ == "__main__":
-    import trio
-
     if sys.argv[1:]:
         trio.run(child, sys.argv[1])
     else:

@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 
+import numpy as np
+from piker.data._sharedmem import attach_shm_array, open_shm_array
+from tractor import _state
+
 KEY = "piker.brokerd[0201211b-72d6-42].btcusdt.binance.hist"
 DTYPE = [("index", "i8"), ("close", "f8")]
 ROWS = 1000
@@ -19,8 +23,6 @@ PATIENCE = 20.0
 @contextmanager
 def actor() -> Iterator[ExitStack]:
     """Be an actor: what it opened is closed and destroyed at its end."""
-    from tractor import _state
-
     with ExitStack() as stack:
         _state._current_actor = SimpleNamespace(lifetime_stack=stack)
         yield stack
@@ -28,9 +30,6 @@ def actor() -> Iterator[ExitStack]:
 
 def broker() -> None:
     """Open the array, have another process read it, and see both clean up."""
-    import numpy as np
-    from piker.data._sharedmem import open_shm_array
-
     prices = np.array([(n, n / 2) for n in range(ROWS // 2)], dtype=DTYPE)
     with actor():
         shared = open_shm_array(ROWS, KEY, dtype=DTYPE)
@@ -47,8 +46,6 @@ def broker() -> None:
 
 def chart(token: str) -> None:
     """Attach to the array, say what is in it, and destroy it before its creator does."""
-    from piker.data._sharedmem import attach_shm_array
-
     with actor():
         shared = attach_shm_array(json.loads(token))
         rows = shared.array
