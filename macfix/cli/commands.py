@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from macfix import __version__
+from macfix import simulate as simulation
 from macfix.activation.locate import CannotRunError
 from macfix.engine.config import VARIABLES
 
@@ -70,7 +71,7 @@ def dispatch(words: list[str]) -> int:
         status = _dispatch(words)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except CannotRunError as error:
+    except (CannotRunError, simulation.SimulationError) as error:
         print(f"macfix: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # of the environment: a full disk, a pipe that nobody reads
@@ -140,7 +141,7 @@ def _command(words: Sequence[str], simulate: str | None) -> int:
     args = parser.parse_args(arguments)
     args.simulate = simulate and run.simulation_spec(simulate)
     if simulate is not None and name in ("doctor", "shm"):  # the others start processes for that
-        run.start_simulation(args.simulate)
+        simulation.start(args.simulate)
     main: Callable[[argparse.Namespace], int] = module.main
     return main(args)
 

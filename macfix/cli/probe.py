@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -17,8 +17,6 @@ from macfix import simulate
 from macfix.activation.activate import activate, status
 from macfix.engine.errors import PatchFailedError
 from macfix.engine.locating import locate
-
-Tell = Callable[[dict[str, Any]], None]
 
 
 def main(words: Sequence[str]) -> None:
@@ -32,23 +30,18 @@ def main(words: Sequence[str]) -> None:
         simulate.start(spec)
     with open(int(descriptor), "w", encoding="utf-8", closefd=False) as out:
 
-        def tell(answer: dict[str, Any]) -> None:
-            out.write(json.dumps(answer) + "\n")
-            out.flush()
+        def tell(**answer: Any) -> None:
+            print(json.dumps(answer), file=out, flush=True)
 
         try:
             activate(children=False)
-            _import_targets(tell, left_out)
+            for target in dict.fromkeys(entry.target for entry in status().entries):
+                if target not in left_out and locate(target) is not None:
+                    tell(importing=target)
+                    tell(imported=target, problem=_import(target))
+            tell(status=status().as_dict())
         except PatchFailedError as error:  # MACFIX_STRICT
             raise SystemExit(str(error)) from None
-
-
-def _import_targets(tell: Tell, left_out: Sequence[str]) -> None:
-    for target in dict.fromkeys(entry.target for entry in status().entries):
-        if target not in left_out and locate(target) is not None:
-            tell({"importing": target})
-            tell({"imported": target, "problem": _import(target)})
-    tell({"status": status().as_dict()})
 
 
 def _import(target: str) -> str | None:

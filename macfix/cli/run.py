@@ -37,29 +37,15 @@ def run(words: Sequence[str], *, simulate: str | None, patched: bool) -> NoRetur
     runner.run(locate(words), changes)
 
 
-def start_simulation(spec: str) -> None:
-    """Make this process a Mac.
-
-    Raises:
-        CannotRunError: where that is not possible; the message says why.
-    """
-    try:
-        simulation.start(spec)
-    except simulation.SimulationError as error:
-        raise CannotRunError(str(error)) from None
-
-
 def simulation_spec(spec: str) -> str:
     """*spec* in full.
 
     Raises:
-        CannotRunError: if it makes no sense, or if this machine has nothing to simulate.
+        CannotRunError: if this machine has nothing to simulate.
+        SimulationError: if it makes no sense.
     """
     if sys.platform == "darwin" and simulation.active() is None:
         raise CannotRunError(
             "this is a Mac, there is nothing to simulate: leave out --simulate or MACFIX_SIMULATE"
         )
-    try:
-        return str(simulation.Spec.parse(spec))
-    except simulation.SimulationError as error:
-        raise CannotRunError(str(error)) from None
+    return str(simulation.Spec.parse(spec))

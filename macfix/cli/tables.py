@@ -46,9 +46,8 @@ def _row(row: Sequence[str], widths: Sequence[int], room: int) -> str:
         for part in textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False)
         or [""]
     ]
-    starts = [start, *[" " * len(start)] * (len(wrapped) - 1)]
-    lines = (begin + part for begin, part in zip(starts, wrapped, strict=True))
-    return "\n".join(line.rstrip() for line in lines)
+    text = start + ("\n" + " " * len(start)).join(wrapped)
+    return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
 def _room(before: Sequence[int], width: int | None) -> int:

@@ -45,37 +45,27 @@ def install(spec: Spec, calls: Segments) -> None:
 
 
 def _install_descriptors(calls: Segments) -> None:
-    plain_stat, plain_truncate = os.stat, os.truncate
-
-    def fstat(fd: int) -> os.stat_result:
-        found = calls.stat_of(fd)
-        return posix.fstat(fd) if found is None else calls.fstat(found)
-
-    def stat(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
-        found = calls.stat_of(path)
-        return plain_stat(path, *args, **kwargs) if found is None else calls.fstat(found)
-
-    def ftruncate(fd: int, length: int) -> None:
-        found = calls.stat_of(fd)
-        if found is None:
-            posix.ftruncate(fd, length)
-        else:
-            calls.ftruncate(fd, found, length)
-
-    def truncate(path: Any, length: int) -> None:
-        found = calls.stat_of(path)
-        if found is None:
-            plain_truncate(path, length)
-        else:
-            calls.ftruncate(path, found, length)
-
-    replace(os, "fstat", fstat)
-    replace(os, "stat", stat)
-    replace(os, "ftruncate", ftruncate)
-    replace(os, "truncate", truncate)
+    on_segments: dict[str, Callable[..., Any]] = {
+        "fstat": calls.fstat,
+        "stat": calls.fstat,
+        "ftruncate": calls.ftruncate,
+        "truncate": calls.ftruncate,
+    }
+    for name, simulated in on_segments.items():
+        replace(os, name, _switching(getattr(os, name), simulated, calls))
     for name, number in _REFUSED_ON_SEGMENTS.items():
         replace(os, name, _refusing(getattr(posix, name), number, calls))
     mmap.mmap = simulated_mmap(calls)  # type: ignore[misc]
+
+
+def _switching(
+    truth: Callable[..., Any], simulated: Callable[..., Any], calls: Segments
+) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        found = calls.stat_of(args[0]) if args else None
+        return truth(*args, **kwargs) if found is None else simulated(found, *args, **kwargs)
+
+    return call
 
 
 def _refusing(truth: Callable[..., Any], number: int, calls: Segments) -> Callable[..., Any]:

@@ -25,10 +25,13 @@ TEMP_BYTES = 49
 
 def install(spec: Spec) -> None:
     """Set up the session if this process is its first, and answer ``os.confstr``."""
-    temporary = os.environ.get(SESSION_VARIABLE)
-    if temporary is None:
-        temporary = _set_up_session(spec)
-    _install_confstr(temporary)
+    temporary = os.environ.get(SESSION_VARIABLE) or _set_up_session(spec)
+
+    # CPython's table of names lacks this one on macOS too: only the number works.
+    def confstr(name: str | int, /) -> str | None:
+        return temporary if name == CS_DARWIN_USER_TEMP_DIR else posix.confstr(name)
+
+    replace(os, "confstr", confstr)
 
 
 def _set_up_session(spec: Spec) -> str:
@@ -69,11 +72,3 @@ def temporary_folder() -> str:
                 f"simulation: cannot make the temporary folder {folder}: {error.strerror}"
             ) from None
     return f"{outer}/T/"
-
-
-def _install_confstr(temporary: str) -> None:
-    # CPython's table of names lacks this one on macOS too: only the number works.
-    def confstr(name: str | int, /) -> str | None:
-        return temporary if name == CS_DARWIN_USER_TEMP_DIR else posix.confstr(name)
-
-    replace(os, "confstr", confstr)

@@ -179,13 +179,13 @@ class Segments:
             return None  # no descriptor at all: the real call says so
         return found if inside else None
 
-    def fstat(self, found: posix.stat_result) -> os.stat_result:
+    def fstat(self, found: posix.stat_result, fd: int, **_: object) -> os.stat_result:
         """``pshm_stat``: permission bits without a file type, owner and size; the rest is 0."""
         mode = stat.S_IMODE(found.st_mode) & ~_TRUNCATED_TO_NOTHING
         answer = (mode, 0, 0, 0, found.st_uid, found.st_gid, found.st_size)
         return os.stat_result((*answer, *[0] * (os.stat_result.n_fields - len(answer))))
 
-    def ftruncate(self, fd: int, found: posix.stat_result, length: int) -> None:
+    def ftruncate(self, found: posix.stat_result, fd: int, length: int) -> None:
         """``pshm_truncate``: once, up to a page; EINVAL otherwise."""
         rounded = -(-length // self._page) * self._page
         writable, opened = self._writable(fd, found)

@@ -55,14 +55,13 @@ def _change_socket(module: Any, spec: Spec) -> None:
     if spec.peercred == "present":
         module.__all__.append("LOCAL_PEERCRED")
     cls = module.socket
-    for methods in (
-        _unix_connect.connecting(cls.__init__),
-        _unix_connect.naming(),
-        _unix_options.options(),
-        _unix_io.ending(),
-        _unix_io.writing(spec.write_errno),
-        _unix_io.reading(),
-    ):
-        for name, method in methods.items():
-            setattr(cls, name, functools.update_wrapper(method, getattr(cls, name)))
+    plain = (*_unix_connect.METHODS, *_unix_options.METHODS, _unix_io.shutdown)
+    methods = {
+        "__init__": _unix_connect.refusing_seqpacket(cls.__init__),
+        **{method.__name__: method for method in plain},
+        **_unix_io.writing(spec.write_errno),
+        **_unix_io.reading(),
+    }
+    for name, method in methods.items():
+        setattr(cls, name, functools.update_wrapper(method, getattr(cls, name)))
     module.socketpair = _unix_connect.without_seqpacket(module.socketpair)

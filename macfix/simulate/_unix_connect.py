@@ -31,7 +31,7 @@ def _is_other_file(address: Any) -> bool:
         return False
 
 
-def connecting(real_init: Callable[..., None]) -> dict[str, Callable[..., Any]]:
+def refusing_seqpacket(real_init: Callable[..., None]) -> Callable[..., None]:
     def init(
         self: Any, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None
     ) -> None:
@@ -39,51 +39,49 @@ def connecting(real_init: Callable[..., None]) -> dict[str, Callable[..., Any]]:
             raise error(errno.EPROTONOSUPPORT)  # uipc_proto.c has no such switch
         real_init(self, family, type, proto, fileno)
 
-    def bind(self: Any, address: Any, /) -> None:
-        BASE.bind(self, check_path(address) if is_unix(self) else address)
+    return init
 
-    def connect(self: Any, address: Any, /) -> None:
+
+def bind(self: Any, address: Any, /) -> None:
+    BASE.bind(self, check_path(address) if is_unix(self) else address)
+
+
+def connect(self: Any, address: Any, /) -> None:
+    if is_unix(self):
+        check_path(address)
+        if is_stream(self) and self.fileno() >= 0:
+            _connect_stream(self, address)
+            return
+    BASE.connect(self, address)
+
+
+def connect_ex(self: Any, address: Any, /) -> int:
+    if not is_stream(self):
         if is_unix(self):
             check_path(address)
-            if is_stream(self) and self.fileno() >= 0:
-                _connect_stream(self, address)
-                return
-        BASE.connect(self, address)
+        return int(BASE.connect_ex(self, address))
+    try:
+        connect(self, address)
+    except OSError as failed:
+        if failed.errno is None:
+            raise
+        return failed.errno
+    return 0
 
-    def connect_ex(self: Any, address: Any, /) -> int:
-        if not is_stream(self):
-            if is_unix(self):
-                check_path(address)
-            return int(BASE.connect_ex(self, address))
-        try:
-            connect(self, address)
-        except OSError as failed:
-            if failed.errno is None:
-                raise
-            return failed.errno
-        return 0
 
-    def listen(self: Any, backlog: int = SOMAXCONN, /) -> None:
-        if is_stream(self):
-            # solisten: nothing, and too much, are the limit. Linux admits one more than it is told.
-            BASE.listen(self, (backlog if 0 < backlog <= SOMAXCONN else SOMAXCONN) - 1)
-        else:
-            BASE.listen(self, backlog)
+def listen(self: Any, backlog: int = SOMAXCONN, /) -> None:
+    if is_stream(self):
+        # solisten: nothing, and too much, are the limit. Linux admits one more than it is told.
+        BASE.listen(self, (backlog if 0 < backlog <= SOMAXCONN else SOMAXCONN) - 1)
+    else:
+        BASE.listen(self, backlog)
 
-    def accept(self: Any) -> tuple[int, Any]:
-        fd, address = BASE._accept(self)  # type: ignore[attr-defined]
-        if address and is_stream(self):
-            address = _name_of_accepted(fd, address)
-        return fd, address
 
-    return {
-        "__init__": init,
-        "bind": bind,
-        "connect": connect,
-        "connect_ex": connect_ex,
-        "listen": listen,
-        "_accept": accept,
-    }
+def _accept(self: Any) -> tuple[int, Any]:
+    fd, address = BASE._accept(self)  # type: ignore[attr-defined]
+    if address and is_stream(self):
+        address = _name_of_accepted(fd, address)
+    return fd, address
 
 
 def _connect_stream(sock: Any, address: Any) -> None:
@@ -126,18 +124,19 @@ def without_seqpacket(socketpair: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def naming() -> dict[str, Callable[..., Any]]:
-    def getsockname(self: Any) -> Any:
-        name = BASE.getsockname(self)
-        return "" if isinstance(name, bytes) and is_unix(self) else name
+def getsockname(self: Any) -> Any:
+    name = BASE.getsockname(self)
+    return "" if isinstance(name, bytes) and is_unix(self) else name
 
-    def getpeername(self: Any) -> Any:
-        name = BASE.getpeername(self)
-        if is_stream(self):
-            if _peers.shut_both_ways(self):
-                raise error(errno.EINVAL)  # uipc_syscalls.c getpeername
-            if isinstance(name, bytes):
-                return ""
-        return name
 
-    return {"getsockname": getsockname, "getpeername": getpeername}
+def getpeername(self: Any) -> Any:
+    name = BASE.getpeername(self)
+    if is_stream(self):
+        if _peers.shut_both_ways(self):
+            raise error(errno.EINVAL)  # uipc_syscalls.c getpeername
+        if isinstance(name, bytes):
+            return ""
+    return name
+
+
+METHODS = (bind, connect, connect_ex, listen, _accept, getsockname, getpeername)

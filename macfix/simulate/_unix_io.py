@@ -18,17 +18,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def ending() -> dict[str, Callable[..., Any]]:
-    def shutdown(self: Any, how: int, /) -> None:
-        if how in _HOWS and is_unix(self):
-            if not _peers.has_peer(self):
-                raise error(errno.ENOTCONN)  # soshutdown
-            if is_stream(self):
-                _shut_stream(self, how)
-                return
-        BASE.shutdown(self, how)
-
-    return {"shutdown": shutdown}
+def shutdown(self: Any, how: int, /) -> None:
+    if how in _HOWS and is_unix(self):
+        if not _peers.has_peer(self):
+            raise error(errno.ENOTCONN)  # soshutdown
+        if is_stream(self):
+            _shut_stream(self, how)
+            return
+    BASE.shutdown(self, how)
 
 
 _HOWS = (_socket.SHUT_RD, _socket.SHUT_WR, _socket.SHUT_RDWR)

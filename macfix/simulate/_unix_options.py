@@ -8,7 +8,6 @@ from __future__ import annotations
 import _socket
 import errno
 import sys
-from collections.abc import Callable
 
 from . import _peers
 from ._errors import error
@@ -30,33 +29,31 @@ _LINUX_OPTIONS = frozenset(
 )
 
 
-def options() -> dict[str, Callable[..., Any]]:
-    def getsockopt(self: Any, level: int, optname: int, buflen: int = 0, /) -> int | bytes:
-        if level == SOL_SOCKET:
-            if optname in _LINUX_OPTIONS:
-                raise error(errno.ENOPROTOOPT)
-            if optname == _peers.SO_PASSCRED:  # XNU's SO_DONTROUTE
-                return bytes(4)[:buflen] if buflen else 0
-            if optname == _socket.SO_ERROR and is_stream(self):
-                return _get_error(self, buflen)
-        elif is_unix(self):
-            return _get_local(self, optname, buflen)
-        return BASE.getsockopt(self, level, optname, *((buflen,) if buflen else ()))
+def getsockopt(self: Any, level: int, optname: int, buflen: int = 0, /) -> int | bytes:
+    if level == SOL_SOCKET:
+        if optname in _LINUX_OPTIONS:
+            raise error(errno.ENOPROTOOPT)
+        if optname == _peers.SO_PASSCRED:  # XNU's SO_DONTROUTE
+            return bytes(4)[:buflen] if buflen else 0
+        if optname == _socket.SO_ERROR and is_stream(self):
+            return _get_error(self, buflen)
+    elif is_unix(self):
+        return _get_local(self, optname, buflen)
+    return BASE.getsockopt(self, level, optname, *((buflen,) if buflen else ()))
 
-    def setsockopt(self: Any, level: int, optname: int, /, *value: Any) -> None:
-        if is_unix(self):
-            if is_stream(self) and _peers.has_peer(self) and _peers.shut_both_ways(self):
-                raise error(errno.EINVAL)  # sosetoptlock
-            if level != SOL_SOCKET:
-                raise error(errno.EOPNOTSUPP)  # uipc_ctloutput
-        if level == SOL_SOCKET:
-            if optname in _LINUX_OPTIONS:
-                raise error(errno.ENOPROTOOPT)
-            if optname == _peers.SO_PASSCRED:  # XNU's SO_DONTROUTE: accepted, of no effect here
-                return
-        BASE.setsockopt(self, level, optname, *value)
 
-    return {"getsockopt": getsockopt, "setsockopt": setsockopt}
+def setsockopt(self: Any, level: int, optname: int, /, *value: Any) -> None:
+    if is_unix(self):
+        if is_stream(self) and _peers.has_peer(self) and _peers.shut_both_ways(self):
+            raise error(errno.EINVAL)  # sosetoptlock
+        if level != SOL_SOCKET:
+            raise error(errno.EOPNOTSUPP)  # uipc_ctloutput
+    if level == SOL_SOCKET:
+        if optname in _LINUX_OPTIONS:
+            raise error(errno.ENOPROTOOPT)
+        if optname == _peers.SO_PASSCRED:  # XNU's SO_DONTROUTE: accepted, of no effect here
+            return
+    BASE.setsockopt(self, level, optname, *value)
 
 
 def _get_error(sock: Any, buflen: int) -> int | bytes:
@@ -77,3 +74,6 @@ def _get_local(sock: Any, optname: int, buflen: int) -> int | bytes:
     if buflen:
         return answer[:buflen]
     return int.from_bytes(answer[:4], sys.byteorder, signed=True)
+
+
+METHODS = (getsockopt, setsockopt)
