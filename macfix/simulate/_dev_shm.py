@@ -13,13 +13,11 @@ import io
 import os
 import posix
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 from ._errors import error
 from ._replace import replace
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 HIDDEN = ("/dev/shm", "/run/shm")
 
@@ -113,24 +111,15 @@ def _lost_in(path: Any) -> frozenset[str]:
 _LOST = {os.path.dirname(folder): frozenset({os.path.basename(folder)}) for folder in HIDDEN}
 
 
-class _Entries:
+class _Entries(Iterator[Any], AbstractContextManager[Any, None]):
     """What ``os.scandir`` returns, without some names."""
 
     def __init__(self, found: Any, lost: frozenset[str]) -> None:
         self._found = found
         self._lost = lost
 
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
     def __next__(self) -> Any:
-        while True:
-            entry = next(self._found)
-            if os.fsdecode(entry.name) not in self._lost:
-                return entry
-
-    def __enter__(self) -> _Entries:
-        return self
+        return next(entry for entry in self._found if os.fsdecode(entry.name) not in self._lost)
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -6,6 +6,7 @@ Only ``os``, ``mmap`` and ``resource`` are touched, where Python code looks the 
 from __future__ import annotations
 
 import errno
+import functools
 import mmap
 import os
 import posix
@@ -18,7 +19,7 @@ from ._spec import Spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
 _REFUSED_ON_SEGMENTS = {
     # bsd/kern/kern_descrip.c fo_no_read, fo_no_write; sys_generic.c valid_for_random_access
@@ -45,36 +46,26 @@ def install(spec: Spec, calls: Segments) -> None:
 
 
 def _install_descriptors(calls: Segments) -> None:
-    on_segments: dict[str, Callable[..., Any]] = {
-        "fstat": calls.fstat,
-        "stat": calls.fstat,
-        "ftruncate": calls.ftruncate,
-        "truncate": calls.ftruncate,
-    }
-    for name, simulated in on_segments.items():
-        replace(os, name, _switching(getattr(os, name), simulated, calls))
+    def on_segments(name: str, simulated: Callable[..., Any]) -> None:
+        truth = getattr(os, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            found = calls.stat_of(args[0]) if args else None
+            return truth(*args, **kwargs) if found is None else simulated(found, *args, **kwargs)
+
+        replace(os, name, call)
+
+    on_segments("fstat", calls.fstat)
+    on_segments("stat", calls.fstat)
+    on_segments("ftruncate", calls.ftruncate)
+    on_segments("truncate", calls.ftruncate)
     for name, number in _REFUSED_ON_SEGMENTS.items():
-        replace(os, name, _refusing(getattr(posix, name), number, calls))
+        on_segments(name, functools.partial(_refuse, number))
     mmap.mmap = simulated_mmap(calls)  # type: ignore[misc]
 
 
-def _switching(
-    truth: Callable[..., Any], simulated: Callable[..., Any], calls: Segments
-) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        found = calls.stat_of(args[0]) if args else None
-        return truth(*args, **kwargs) if found is None else simulated(found, *args, **kwargs)
-
-    return call
-
-
-def _refusing(truth: Callable[..., Any], number: int, calls: Segments) -> Callable[..., Any]:
-    def call(fd: int, *args: Any, **kwargs: Any) -> Any:
-        if calls.opened and calls.stat_of(fd) is not None:
-            raise error(number)
-        return truth(fd, *args, **kwargs)
-
-    return call
+def _refuse(number: int, *_: object) -> NoReturn:
+    raise error(number)
 
 
 def _install_page(spec: Spec) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import contextlib
 import errno
 import posix
 import select
@@ -150,19 +151,14 @@ def _peer_inode(inode: int) -> int | None:
     """Return the inode of a Unix socket's peer, 0 if that is closed, None if nobody tells."""
     body = _REQUEST.pack(_socket.AF_UNIX, 0, 0, _ANY, inode, _UDIAG_SHOW_PEER, _ANY, _ANY)
     header = _HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0)
+    kind = _socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_SOCK_DIAG
     try:
-        netlink = BASE(_socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
-    except (OSError, AttributeError):
-        return None
-    try:
-        netlink.settimeout(1)
-        netlink.send(header + body)
-        answer = netlink.recv(8192)
+        with contextlib.closing(BASE(*kind)) as netlink:
+            netlink.settimeout(1)
+            netlink.send(header + body)
+            return _read_peer(netlink.recv(8192))
     except OSError:
         return None
-    finally:
-        netlink.close()
-    return _read_peer(answer)
 
 
 def _read_peer(answer: bytes) -> int | None:

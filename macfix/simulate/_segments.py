@@ -34,6 +34,11 @@ DIR_VARIABLE = "MACFIX_SIMULATE_DIR"
 _TRUNCATED_TO_NOTHING = stat.S_ISVTX
 
 RealMmap = mmap.mmap
+_ACCESS = {
+    mmap.ACCESS_READ: (mmap.MAP_SHARED, mmap.PROT_READ),
+    mmap.ACCESS_WRITE: (mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE),
+    mmap.ACCESS_COPY: (mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE),
+}
 
 
 def folder() -> str:
@@ -110,14 +115,11 @@ class Segments:
         self._folder = where
         self._inside = where + "/"
         self._device = posix.stat(where).st_dev
-        self.opened = False
-        """Whether this process ever opened a segment."""
 
     # -- names: shm_open, shm_unlink, pshm_get_name -------------------------------------------
 
     def shm_open(self, path: str, flags: int, mode: int = 511) -> int:
         """``_posixshmem.shm_open``: ENAMETOOLONG, EINVAL, EEXIST, ENOENT, EACCES like XNU."""
-        self.opened = True
         raw = _encoded(path)
         if len(raw) > self._limit:
             raise error(errno.ENAMETOOLONG, path)
@@ -261,9 +263,7 @@ def simulated_mmap(calls: Segments) -> type[mmap.mmap]:
         ) -> Any:
             found = calls.stat_of(fileno)
             if found is not None and length >= 0:
-                given = flags, prot
-                if access != mmap.ACCESS_DEFAULT:
-                    given = _as_flags(access)
+                given = _ACCESS.get(access, (flags, prot))
                 calls.check_mmap(fileno, found, length, offset, *given)
             return super().__new__(cls, fileno, length, flags, prot, access, offset, **more)
 
@@ -273,11 +273,3 @@ def simulated_mmap(calls: Segments) -> type[mmap.mmap]:
     SimulatedMmap.__name__ = SimulatedMmap.__qualname__ = "mmap"
     SimulatedMmap.__module__ = "mmap"
     return SimulatedMmap
-
-
-def _as_flags(access: int) -> tuple[int, int]:
-    if access == mmap.ACCESS_READ:
-        return mmap.MAP_SHARED, mmap.PROT_READ
-    if access == mmap.ACCESS_COPY:
-        return mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE
-    return mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE

@@ -6,15 +6,8 @@ import sys
 
 from macfix.activation.activate import load_plugins
 
-
-def main(name: str) -> None:
-    for patch in load_plugins().all_patches():
-        if patch.name == name and patch.repro is not None:
-            patch.repro()
-            print("fixed")
-            return
-    sys.exit(f"there is no patch {name!r} with a reproduction")
-
-
 if __name__ == "__main__":
-    main(sys.argv[1])
+    repro = next(p.repro for p in load_plugins().all_patches() if p.name == sys.argv[1])
+    assert repro is not None, "the demo names only patches that have one"
+    repro()
+    print("fixed")
