@@ -51,9 +51,7 @@ def install(spec: Spec) -> None:
     global _guests, _standard_library
     _guests = GUESTS | frozenset(spec.guests)
     folder = os.path.dirname(os.__file__)
-    _standard_library = tuple(
-        dict.fromkeys((folder + os.sep, os.path.realpath(folder) + os.sep, "<frozen "))
-    )
+    _standard_library = (folder + os.sep, os.path.realpath(folder) + os.sep, "<frozen ")
     is_guest.cache_clear()
     machine = _Machine(spec)
     SimulatedSys._true_platform = sys.platform

@@ -8,6 +8,7 @@ XNU says so, stands with it.
 from __future__ import annotations
 
 import _socket
+import errno
 import functools
 from types import ModuleType
 
@@ -59,7 +60,7 @@ def _change_socket(module: Any, spec: Spec) -> None:
     methods = {
         "__init__": _unix_connect.refusing_seqpacket(cls.__init__),
         **{method.__name__: method for method in plain},
-        **_unix_io.writing(spec.write_errno),
+        **_unix_io.writing(getattr(errno, spec.write)),
         **_unix_io.reading(),
     }
     for name, method in methods.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 
 from ._constants import PSHMNAMLEN
@@ -60,11 +59,6 @@ class Spec:
                 raise SimulationError(
                     f"simulation: guests={guest!r} is no top-level module's name; {_FORM}"
                 )
-
-    @property
-    def write_errno(self) -> int:
-        """The number, on this machine, of the error in `write`."""
-        return int(getattr(errno, self.write))
 
     @classmethod
     def parse(cls, text: str) -> Spec:

@@ -113,12 +113,9 @@ def _why_not() -> str | None:
 def _patch_cases() -> Iterable[Case]:
     """Each patch's own reproduction: with all other patches, and with all."""
     for patch, targets in load_plugins().all_patches().items():
-        if patch.repro is not None and any(map(_is_replicated, targets)):
+        files = (REPLICAS.joinpath(*target.split(".")).with_suffix(".py") for target in targets)
+        if patch.repro is not None and any(file.exists() for file in files):
             yield Case(patch.name, ("reproduce.py", patch.name), patch.name)
-
-
-def _is_replicated(target: str) -> bool:
-    return REPLICAS.joinpath(*target.split(".")).with_suffix(".py").exists()
 
 
 def _rows(cases: Iterable[Case]) -> list[Row]:
