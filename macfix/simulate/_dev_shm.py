@@ -14,10 +14,13 @@ import os
 import posix
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
 
 from ._errors import error
 from ._replace import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 HIDDEN = ("/dev/shm", "/run/shm")
 
@@ -37,8 +40,8 @@ def install() -> None:
         truth = getattr(posix, name, None)
         if truth is not None:
             replace(os, name, _hiding(truth))
-    replace(os, "listdir", _listdir)
-    replace(os, "scandir", _scandir)
+    replace(os, "listdir", _hiding(_listdir))
+    replace(os, "scandir", _hiding(_scandir))
     opener = _hiding(_io.open)
     replace(io, "open", opener)
     replace(builtins, "open", opener)
@@ -85,16 +88,12 @@ def _hiding(truth: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _listdir(path: Any = ".") -> list[Any]:
-    if is_hidden(path):
-        raise error(errno.ENOENT, path)
     found = posix.listdir(path)
     lost = _lost_in(path)
     return [name for name in found if os.fsdecode(name) not in lost] if lost else found
 
 
 def _scandir(path: Any = ".") -> Any:
-    if is_hidden(path):
-        raise error(errno.ENOENT, path)
     found = posix.scandir(path)
     lost = _lost_in(path)
     return _Entries(found, lost) if lost else found
@@ -111,7 +110,7 @@ def _lost_in(path: Any) -> frozenset[str]:
 _LOST = {os.path.dirname(folder): frozenset({os.path.basename(folder)}) for folder in HIDDEN}
 
 
-class _Entries(Iterator[Any], AbstractContextManager[Any, None]):
+class _Entries(Iterator["Any"], AbstractContextManager["Any", None]):
     """What ``os.scandir`` returns, without some names."""
 
     def __init__(self, found: Any, lost: frozenset[str]) -> None:
