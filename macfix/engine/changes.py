@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import wrapt
 
 from .errors import describe
+
+Wrapped: TypeAlias = Callable[..., Any]
+Args: TypeAlias = tuple[Any, ...]
+Kwargs: TypeAlias = dict[str, Any]
+"""What wrapt calls a wrapper with: ``wrapper(wrapped, instance, args, kwargs)``."""
 
 _ABSENT: Any = object()
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Callable
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
 
 from macfix import Changes
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.errors import warn
 
 from ._side import AsyncioSide
@@ -64,12 +64,7 @@ def install(module: ModuleType, changes: Changes) -> None:
     changes.wrap(module, "translate_aio_errors", _translate)
 
 
-def _start(
-    wrapped: Callable[..., Any],
-    instance: object,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
+def _start(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     target, *rest = args
     side = AsyncioSide(target)
     channel = wrapped(side.stand_in(), *rest, **kwargs)
@@ -78,12 +73,7 @@ def _start(
     return channel
 
 
-def _translate(
-    wrapped: Callable[..., Any],
-    instance: object,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
+def _translate(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     translator = wrapped(*args, **kwargs)
     channel = args[0] if args else kwargs["chan"]
     ends_with_the_task = args[1] if len(args) > 1 else kwargs.get("wait_on_aio_task", False)

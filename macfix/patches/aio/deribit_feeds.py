@@ -25,13 +25,14 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import around, function, mentions
 
 from ._repro import LeftError, run_infected
@@ -64,12 +65,7 @@ def _is_finally_of(outer: ast.AST, node: ast.AST) -> bool:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
-    def open_feed_handler(
-        wrapped: Callable[..., Any],
-        instance: object,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+    def open_feed_handler(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
         return _stopped_in_any_case(wrapped(*args, **kwargs), module.to_asyncio)
 
     changes.wrap(module, FUNCTION, open_feed_handler)

@@ -28,12 +28,13 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, function, mentions
 
 from ._repro import run_infected
@@ -62,12 +63,7 @@ def install(module: ModuleType, changes: Changes) -> None:
     changes.wrap(module, FUNCTION, _run)
 
 
-def _run(
-    wrapped: Callable[..., Any],
-    instance: object,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
+def _run(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     with _interrupt_cancels_the_actor():
         return wrapped(*args, **kwargs)
 

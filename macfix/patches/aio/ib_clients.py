@@ -25,12 +25,12 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType, TracebackType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import around, calls, function
 
 FUNCTION = "load_aio_clients"
@@ -60,12 +60,7 @@ def _disconnects_in_the_end(node: ast.AST) -> bool:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
-    def load_aio_clients(
-        wrapped: Callable[..., Any],
-        instance: object,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+    def load_aio_clients(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
         keeps = not kwargs.get("disconnect_on_exit", True)
         return Disconnected(wrapped(*args, **kwargs), module._client_cache, keeps)
 

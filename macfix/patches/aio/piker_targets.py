@@ -24,11 +24,12 @@ Remove when:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, function
 
 from ._repro import run_infected, target
@@ -63,12 +64,7 @@ def install(module: ModuleType, changes: Changes) -> None:
             raise own
         return None
 
-    def start(
-        wrapped: Callable[..., Any],
-        instance: object,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+    def start(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
         given, *rest = args
         if comes_from(given, PACKAGE):
             given = with_runner(given, run)

@@ -21,12 +21,12 @@ Remove when:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, function, mentions
 
 from ._repro import run_infected
@@ -50,9 +50,7 @@ def install(module: ModuleType, changes: Changes) -> None:
     changes.wrap(module.Actor, "cancel_soon", _cancel_soon)
 
 
-def _cancel_soon(
-    wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _cancel_soon(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
     result = wrapped(*args, **kwargs)
     if instance.is_infected_aio() and instance._parent_chan is None:
         # the services are a task that `open_root_actor()` has started beside its block

@@ -23,11 +23,11 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import function, is_code, mentions
 
 from ._repro import LeftError, run_infected, target
@@ -78,12 +78,7 @@ def install(module: ModuleType, changes: Changes) -> None:
     changes.wrap(module, TRANSLATOR, _translate)
 
 
-def _translate(
-    wrapped: Callable[..., Any],
-    instance: object,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
+def _translate(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     if kwargs.get(FLAG) is False:
         channel = args[0] if args else kwargs["chan"]
         kwargs = {**kwargs, FLAG: SuppressesNothing(channel)}

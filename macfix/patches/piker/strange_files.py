@@ -24,12 +24,13 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, _once, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, function
 
 FUNCTION = "NativeStorageClient.index_files"
@@ -73,9 +74,7 @@ def install(module: ModuleType, changes: Changes) -> None:
     changes.wrap(module.NativeStorageClient, "index_files", _index_series)
 
 
-def _index_series(
-    wrapped: Callable[..., Any], client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _index_series(wrapped: Wrapped, client: Any, args: Args, kwargs: Kwargs) -> Any:
     folder = client._datadir
     client._datadir = _Folder(folder)
     try:

@@ -26,13 +26,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.darwin.sockets.runtime_dir import runtime_dir
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import Function, calls, contains, function, mentions
 from macfix.patches._modules import first_module
 
@@ -65,9 +64,7 @@ def install(module: ModuleType, changes: Changes) -> None:
     changes.wrap(module, "get_rt_dir", _short_and_private)
 
 
-def _short_and_private(
-    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Path:
+def _short_and_private(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Path:
     bound = inspect.signature(wrapped).bind(*args, **kwargs)
     bound.apply_defaults()
     appname = bound.arguments.get("appname", OWN_FOLDER)

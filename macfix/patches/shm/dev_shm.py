@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from types import FunctionType, ModuleType
@@ -31,6 +31,7 @@ from typing import Any
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix._functions import with_globals
 from macfix.darwin.segments import place, reaping
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import contains, function
 from macfix.patches._modules import first_module
 
@@ -53,9 +54,7 @@ def install(module: ModuleType, changes: Changes) -> None:
     changes.wrap(module, ITERATE, _from_registry)
 
 
-def _from_registry(
-    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _from_registry(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     """Call the same function with `SegmentsPath` for what it calls `Path`."""
     assert isinstance(wrapped, FunctionType)
     return with_globals(wrapped, Path=SegmentsPath)(*args, **kwargs)

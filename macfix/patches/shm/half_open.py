@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -32,6 +31,7 @@ from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.darwin.segments.kernel import probe
 from macfix.darwin.segments.names import kernel_name
 from macfix.darwin.segments.shared_memory import undone_on_error
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls
 
 from ._arrays import OPENERS, first_function, first_name
@@ -61,10 +61,10 @@ def install(module: ModuleType, changes: Changes) -> None:
 def _undone_on_error(
     module: ModuleType,
     signature: inspect.Signature,
-    wrapped: Callable[..., Any],
+    wrapped: Wrapped,
     instance: object,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    args: Args,
+    kwargs: Kwargs,
 ) -> Any:
     _check_size(signature.bind(*args, **kwargs).arguments)
     known = dict(module._known_tokens)

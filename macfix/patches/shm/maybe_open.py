@@ -23,12 +23,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, function
 
 from ._repro import KEY, array_segments, upstream
@@ -62,10 +62,10 @@ def install(module: ModuleType, changes: Changes) -> None:
 def _attach_first(
     module: ModuleType,
     signature: inspect.Signature,
-    wrapped: Callable[..., Any],
+    wrapped: Wrapped,
     instance: object,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    args: Args,
+    kwargs: Kwargs,
 ) -> Any:
     given = signature.bind(*args, **kwargs)
     given.apply_defaults()

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable
 from functools import partialmethod
 from multiprocessing import get_context, resource_tracker
 from types import ModuleType
@@ -33,6 +32,7 @@ from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.darwin.segments.shared_memory import SharedMemory
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import around, has_constant, imports_from
 
 from ._repro import upstream
@@ -81,9 +81,7 @@ def install(module: ModuleType, changes: Changes) -> None:
         changes.wrap(module, "disable_mantracker", _keeping_the_tracker)
 
 
-def _keeping_the_tracker(
-    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _keeping_the_tracker(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     before = _current()
     result = wrapped(*args, **kwargs)
     for name, value in before.items():

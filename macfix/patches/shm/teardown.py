@@ -24,12 +24,12 @@ from __future__ import annotations
 
 import ast
 import logging
-from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, guarded_by_except
 
 from ._repro import KEY, upstream
@@ -67,11 +67,7 @@ def install(module: ModuleType, changes: Changes) -> None:
 
 
 def _tolerant(
-    module: ModuleType,
-    wrapped: Callable[..., None],
-    instance: object,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    module: ModuleType, wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs
 ) -> None:
     try:
         wrapped(*args, **kwargs)
@@ -80,11 +76,7 @@ def _tolerant(
 
 
 def _tolerant_list(
-    module: ModuleType,
-    wrapped: Callable[..., None],
-    instance: Any,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    module: ModuleType, wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs
 ) -> None:
     wrapped(*args, **kwargs)
     if hasattr(instance.shm, "on_missing"):

@@ -22,7 +22,6 @@ Remove when:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -30,6 +29,7 @@ from typing import Any
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.darwin.segments.kernel import probe
 from macfix.darwin.segments.names import kernel_name
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, contains
 
 from ._arrays import ATTACHERS, OPENERS, first_function, first_name, normal_dtype, token_class
@@ -56,9 +56,7 @@ def install(module: ModuleType, changes: Changes) -> None:
     changes.wrap(module, first_name(module, ATTACHERS), partial(_checked, module))
 
 
-def _noted(
-    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _noted(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     array = wrapped(*args, **kwargs)
     annotate = getattr(array._shm, "annotate", None)
     if annotate is not None:
@@ -67,11 +65,7 @@ def _noted(
 
 
 def _checked(
-    module: ModuleType,
-    wrapped: Callable[..., Any],
-    instance: object,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    module: ModuleType, wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs
 ) -> Any:
     token, more = _token_and_size(*args, **kwargs)
     token = token_class(module).from_msg(dict(token) if isinstance(token, dict) else token)

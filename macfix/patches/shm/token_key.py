@@ -24,12 +24,13 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, definition, function
 
 from ._arrays import TOKENS, normal_dtype, token_class
@@ -101,9 +102,7 @@ def _with_key(token: Any) -> Any:
     return type(token)(**{part: getattr(token, part) for part in _PARTS}, key=token.shm_name)
 
 
-def _from_any_message(
-    wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _from_any_message(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
     (message,) = args or kwargs.values()
     if isinstance(message, dict):
         message = {**message, "dtype_descr": normal_dtype(message["dtype_descr"])}

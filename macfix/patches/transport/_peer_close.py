@@ -9,6 +9,7 @@ from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.darwin.sockets.peer_close import as_broken_pipe
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import contains, function, has_constant
 
 SEND = "MsgpackTransport.send"
@@ -52,9 +53,7 @@ def install_for(number: int) -> Callable[[ModuleType, Changes], None]:
     kernel's own error as its cause. A transport keeps this for as long as it lives.
     """
 
-    def init(
-        wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def init(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> None:
         wrapped(*args, **kwargs)
         stream = instance.stream
         with suppress(AttributeError):  # no socket's stream: its writes have no errno to tell

@@ -25,13 +25,13 @@ from __future__ import annotations
 import ast
 import os
 import socket
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import function, is_code
 
 from ._repro import with_listener
@@ -53,9 +53,7 @@ def install(module: ModuleType, changes: Changes) -> None:
     changes.wrap(module.Channel, "from_addr", _from_addr)
 
 
-def _from_addr(
-    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _from_addr(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     return _connect(wrapped(*args, **kwargs))
 
 

@@ -20,12 +20,12 @@ Remove when:
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import around, calls, function, mentions
 
 from ._repro import with_listener
@@ -52,9 +52,7 @@ def install(module: ModuleType, changes: Changes) -> None:
     changes.wrap(module, OPENER, _open_without_option)
 
 
-def _open_without_option(
-    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _open_without_option(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     import trio
 
     return trio.open_unix_socket(*args, **kwargs)

@@ -26,13 +26,13 @@ from __future__ import annotations
 import ast
 import os
 import socket
-from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.darwin.sockets.credentials import PeerGoneError, peer_credentials, peer_pid
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, function, is_code
 
 
@@ -58,15 +58,13 @@ def install(module: ModuleType, changes: Changes) -> None:
 
 
 def _true_info(
-    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs
 ) -> tuple[int, int, int]:
     peer = peer_credentials(_socket_of(*args, **kwargs))
     return (peer.pid, peer.uid, peer.gid)
 
 
-def _true_pid(
-    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> int | None:
+def _true_pid(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> int | None:
     try:
         return peer_pid(_socket_of(*args, **kwargs))
     except PeerGoneError:

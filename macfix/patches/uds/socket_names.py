@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -33,6 +32,7 @@ from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.darwin.sockets.names import SUN_PATH_LIMIT, bounded_name
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, function
 
 NAMING = "tractor.ipc._uds"
@@ -72,9 +72,7 @@ def install(module: ModuleType, changes: Changes) -> None:
         changes.wrap(module.UDSAddress, "get_random", _bounded)
 
 
-def _bounded(
-    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _bounded(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     address = wrapped(*args, **kwargs)
     path = Path(address.sockpath)
     found = _SOCKET_NAME.fullmatch(path.name)
@@ -89,10 +87,7 @@ def _bounded(
 
 def _install_reaping(module: ModuleType, changes: Changes) -> None:
     def unlink_uds_bind_addrs(
-        wrapped: Callable[..., Any],
-        instance: object,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs
     ) -> None:
         wrapped(*args, **kwargs)
         _unlink_bounded(module.UDSAddress.def_bindspace, *args, **kwargs)

@@ -25,13 +25,13 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.darwin.sockets.credentials import PeerGoneError, peer_pid
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import contains
 
 from ._repro import with_connection
@@ -65,12 +65,7 @@ def _diagnosis_of(match: ast.Match) -> Diagnosis:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
-    def get_stream_addrs(
-        wrapped: Callable[..., Any],
-        instance: object,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+    def get_stream_addrs(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
         path = _bound_path(*args, **kwargs)
         if path is None:
             return wrapped(*args, **kwargs)

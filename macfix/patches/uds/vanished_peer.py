@@ -32,6 +32,7 @@ from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, guarded_by_except
 
 from ._repro import with_connection
@@ -54,12 +55,7 @@ def diagnose(source: Source) -> Diagnosis:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
-    def get_stream_addrs(
-        wrapped: Callable[..., Any],
-        instance: object,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+    def get_stream_addrs(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
         try:
             return wrapped(*args, **kwargs)
         except OSError as error:
