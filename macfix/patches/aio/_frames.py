@@ -12,7 +12,8 @@ import inspect
 import linecache
 import traceback
 from collections.abc import Iterable, Iterator
-from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
+from functools import cache
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple
 
 _STOPS = frozenset(
@@ -37,9 +38,6 @@ _WRAPPERS = frozenset(
     {"async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper"}
 )
 """Types of what only runs something else: an `asend()`, an `athrow()`, an `__await__()`."""
-
-Lines = tuple[tuple[int, int], ...]
-"""First and last lines of blocks."""
 
 
 class Standing(NamedTuple):
@@ -71,16 +69,15 @@ def standing(coroutine: object) -> Standing:
     cleans_up = leaves = in_group = False
     for frame in _frames(coroutine):
         frames.append(frame)
-        code = frame.f_code
-        facts = _facts(code, frame)
-        if facts.clean_up:
-            line = frame.f_lineno
-            cleans_up = cleans_up or any(first <= line <= last for first, last in facts.clean_up)
+        code, line = frame.f_code, frame.f_lineno
+        linecache.lazycache(code.co_filename, frame.f_globals)
+        blocks = _clean_up_in(code.co_filename, code.co_firstlineno)
+        cleans_up = cleans_up or any(first <= line <= last for first, last in blocks)
         if code.co_name == "__aexit__":
             ends_group = frame.f_globals.get("__name__") in _GROUP_MODULES
             in_group = in_group or ends_group
             leaves = leaves or not ends_group
-        if facts.makes_group or in_group:
+        if in_group or not _GROUP_MAKERS.isdisjoint(code.co_names):
             groups += [it for it in frame.f_locals.values() if type(it).__name__ == "TaskGroup"]
     return Standing(frames, cleans_up or (leaves and not in_group), in_group, groups)
 
@@ -127,33 +124,15 @@ def _awaited(task: asyncio.Task[Any]) -> Iterable[Any]:
     return getattr(waiter, "_children", None) or (waiter,)  # several if it is a gather()
 
 
-class Facts(NamedTuple):
-    """What a function's code says: where its clean-up is, and whether it makes task groups."""
-
-    clean_up: Lines
-    makes_group: bool
-
-
-_known: dict[tuple[str, int], Facts] = {}
-"""The facts of every function that was asked about, by file and first line."""
-
-
-def _facts(code: CodeType, frame: FrameType) -> Facts:
-    key = (code.co_filename, code.co_firstlineno)
-    facts = _known.get(key)
-    if facts is None:
-        linecache.lazycache(code.co_filename, frame.f_globals)
-        makes_group = not _GROUP_MAKERS.isdisjoint(code.co_names)
-        facts = _known[key] = Facts(_clean_up_of(code), makes_group)
-    return facts
-
-
-def _clean_up_of(code: CodeType) -> Lines:
-    """Return where the clean-up of `code` is: nowhere if there is no source to look at."""
-    lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
+@cache
+def _clean_up_in(file: str, first: int) -> tuple[tuple[int, int], ...]:
+    """Return the first and last lines of the blocks that clean up in a function, which begins on
+    line `first` of `file`: none if there is no source to look at.
+    """
+    lines = linecache.getlines(file)[first - 1 :]
     if not lines:
         return ()
-    text, shift = "".join(inspect.getblock(lines)), code.co_firstlineno - 1
+    text, shift = "".join(inspect.getblock(lines)), first - 1
     if text[0].isspace():
         text, shift = "if True:\n" + text, shift - 1
     try:
@@ -161,7 +140,7 @@ def _clean_up_of(code: CodeType) -> Lines:
     except (SyntaxError, ValueError):
         return ()
     blocks = [block for node in ast.walk(tree) for block in _clean_up_blocks(node)]
-    return tuple((block[0].lineno + shift, _last_line(block) + shift) for block in blocks)
+    return tuple((block[0].lineno + shift, (block[-1].end_lineno or 0) + shift) for block in blocks)
 
 
 def _clean_up_blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
@@ -178,7 +157,3 @@ def _catches_a_stop(handler: ast.ExceptHandler) -> bool:
         getattr(part, "id", None) or getattr(part, "attr", None) for part in ast.walk(handler.type)
     }
     return not names.isdisjoint(_STOPS)
-
-
-def _last_line(block: list[ast.stmt]) -> int:
-    return block[-1].end_lineno or block[-1].lineno

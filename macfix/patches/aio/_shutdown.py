@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from types import ModuleType, TracebackType
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -78,39 +80,22 @@ def _translate(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -
     channel = args[0] if args else kwargs["chan"]
     ends_with_the_task = args[1] if len(args) > 1 else kwargs.get("wait_on_aio_task", False)
     if ends_with_the_task and isinstance(channel._aio_task, TaskView):
-        return LeaveFirst(translator, channel)
+        return _left_first(translator, channel)
     return translator
 
 
-class LeaveFirst:
-    """Upstream's way of leaving a channel, an async context manager, with ours before it."""
-
-    def __init__(self, translator: Any, channel: Any) -> None:
-        self._translator = translator
-        self._channel = channel
-
-    async def __aenter__(self) -> Any:
-        return await self._translator.__aenter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> Any:
-        side: AsyncioSide = self._channel._aio_task._self_side
+@asynccontextmanager
+async def _left_first(translator: Any, channel: Any) -> AsyncIterator[Any]:
+    """Upstream's way of leaving a channel, with ours before it."""
+    side: AsyncioSide = channel._aio_task._self_side
+    async with translator as translated:
         try:
-            if error is not None:
-                await _leave(self._channel, side, None)
-            elif self._channel._trio_exited:
-                await _leave(self._channel, side, side.heard)
-        except BaseException as interrupt:
-            if not await self._translator.__aexit__(
-                type(interrupt), interrupt, interrupt.__traceback__
-            ):
-                raise
-            return True
-        return await self._translator.__aexit__(kind, error, trace)
+            yield translated
+        except BaseException:
+            await _leave(channel, side, None)
+            raise
+        if channel._trio_exited:
+            await _leave(channel, side, side.heard)
 
 
 async def _leave(channel: Any, side: AsyncioSide, message: BaseException | None) -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from ._frames import standing, tasks_below
 from ._targets import name_of, with_runner
 
 
-class AsyncioSide:
+class AsyncioSide(Generator[Any, Any, Any]):
     """One asyncio task, run step by step, so that it can be told anything wherever it waits.
 
     asyncio can only cancel a task. Raising something else by way of the future that the task waits
@@ -69,17 +69,10 @@ class AsyncioSide:
             return None  # this is how a task ends that was asked to
         return error
 
-    # -- the steps: an iterator for `await` ----------------------------------------------------
+    # -- the steps: a generator for `await` ----------------------------------------------------
 
     def __await__(self) -> AsyncioSide:
         return self
-
-    def __iter__(self) -> AsyncioSide:
-        return self
-
-    def __next__(self) -> Any:
-        __tracebackhide__ = True
-        return self.send(None)
 
     def send(self, value: Any) -> Any:
         __tracebackhide__ = True
@@ -95,9 +88,6 @@ class AsyncioSide:
             self._owed = self._asked = False
             error = self._translated(error)
         return self._after(self._steps.throw(error))
-
-    def close(self) -> None:
-        self._steps.close()
 
     def _after(self, waiting_for: Any) -> Any:
         if self._owed:

@@ -25,8 +25,10 @@ from __future__ import annotations
 
 import ast
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib import import_module
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
@@ -62,51 +64,28 @@ def _disconnects_in_the_end(node: ast.AST) -> bool:
 def install(module: ModuleType, changes: Changes) -> None:
     def load_aio_clients(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
         keeps = not kwargs.get("disconnect_on_exit", True)
-        return Disconnected(wrapped(*args, **kwargs), module._client_cache, keeps)
+        return _disconnected(wrapped(*args, **kwargs), module._client_cache, keeps)
 
     changes.wrap(module, FUNCTION, load_aio_clients)
 
 
-class Disconnected:
-    """What `load_aio_clients()` returns, and the disconnecting of what it forgets.
+@asynccontextmanager
+async def _disconnected(loading: Any, cache: dict[Any, Any], keeps: bool) -> AsyncIterator[Any]:
+    """Do as `loading`, piker's context manager, and disconnect what it has added to the `cache`.
 
-    Args:
-        loaded: the async context manager that piker made.
-        cache: piker's clients by address, which that one adds to.
-        keeps: the caller wants clients to stay connected at the end.
+    If it comes to a block, clients stay connected at its end if the caller `keeps` them.
     """
-
-    def __init__(self, loaded: Any, cache: dict[Any, Any], keeps: bool) -> None:
-        self._loaded = loaded
-        self._cache = cache
-        self._keeps = keeps
-        self._before: dict[Any, Any] = {}
-
-    async def __aenter__(self) -> Any:
-        self._before = dict(self._cache)
-        try:
-            return await self._loaded.__aenter__()
-        except BaseException:
-            self._disconnect()
-            raise
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> Any:
-        try:
-            return await self._loaded.__aexit__(kind, error, trace)
-        finally:
-            if not self._keeps:
-                self._disconnect()
-
-    def _disconnect(self) -> None:
-        for address, client in list(self._cache.items()):
-            if self._before.get(address) is not client:
+    before = dict(cache)
+    came_to_block = False
+    try:
+        async with loading as loaded:
+            came_to_block = True
+            yield loaded
+    finally:
+        for address, client in list(cache.items()):
+            if before.get(address) is not client and not (came_to_block and keeps):
                 client.ib.disconnect()
-                self._cache.pop(address, None)
+                cache.pop(address, None)
 
 
 def repro() -> None:
