@@ -1,10 +1,12 @@
-"""What the patches of `MsgpackTransport.send()` share: an errno told as the one upstream knows."""
+"""The acts of the patches of `MsgpackTransport.send()`: an errno told as the one upstream knows."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from contextlib import suppress
-from types import ModuleType
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
@@ -79,3 +81,39 @@ def _telling(send_all: Callable[..., Any], number: int) -> Callable[..., Any]:
             raise
 
     return send_all_or_broken_pipe
+
+
+def repro_for(number: int) -> Callable[[], None]:
+    """Return a `repro()` that sends into a stream whose writes fail with the errno `number`.
+
+    It fails if that is not told as upstream's `TransportClosed`.
+    """
+
+    def repro() -> None:
+        import trio
+
+        trio.run(_send_into_failure, number)
+
+    return repro
+
+
+async def _send_into_failure(number: int) -> None:
+    import trio
+
+    async def send_all(data: bytes) -> None:
+        error = OSError(number, errno.errorcode[number])
+        raise trio.BrokenResourceError(f"socket connection broken: {error}") from error
+
+    transport_module = import_module("tractor.ipc._transport")
+    closed = import_module("tractor._exceptions").TransportClosed
+
+    class Transport(transport_module.MsgpackTransport):  # type: ignore[misc, name-defined]
+        @classmethod
+        def get_stream_addrs(cls, stream: object) -> tuple[None, None]:
+            return (None, None)
+
+    try:
+        await Transport(SimpleNamespace(send_all=send_all)).send(None, strict_types=False)
+    except closed:
+        return
+    raise AssertionError(f"a failing write with errno {number} went unnoticed")

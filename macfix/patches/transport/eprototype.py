@@ -25,8 +25,7 @@ from __future__ import annotations
 
 import errno
 
-from ._peer_close import diagnose_for, install_for
-from ._repro import repro_for
+from ._peer_close import diagnose_for, install_for, repro_for
 
 diagnose = diagnose_for("EPROTOTYPE")
 install = install_for(errno.EPROTOTYPE)

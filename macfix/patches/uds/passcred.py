@@ -22,10 +22,8 @@ from __future__ import annotations
 import ast
 from importlib import import_module
 from types import ModuleType
-from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
-from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import around, calls, function, mentions
 
 from ._repro import with_listener
@@ -49,13 +47,9 @@ def diagnose(source: Source) -> Diagnosis:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
-    changes.wrap(module, OPENER, _open_without_option)
-
-
-def _open_without_option(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     import trio
 
-    return trio.open_unix_socket(*args, **kwargs)
+    changes.set(module, OPENER, trio.open_unix_socket)
 
 
 def repro() -> None:

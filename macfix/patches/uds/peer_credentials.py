@@ -31,9 +31,10 @@ from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
-from macfix.darwin.sockets.credentials import PeerGoneError, peer_credentials, peer_pid
-from macfix.engine.changes import Args, Kwargs, Wrapped
+from macfix.darwin.sockets.credentials import peer_credentials
 from macfix.engine.syntax import calls, function, is_code
+
+from ._peer import pid_or_unknown
 
 
 def diagnose(source: Source) -> Diagnosis:
@@ -52,27 +53,14 @@ def _asks_linux(call: ast.Call) -> bool:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
-    changes.wrap(module, "get_peer_info", _true_info)
+    changes.set(module, "get_peer_info", _info)
     if hasattr(module, "get_peer_pid"):
-        changes.wrap(module, "get_peer_pid", _true_pid)
+        changes.set(module, "get_peer_pid", pid_or_unknown)
 
 
-def _true_info(
-    wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs
-) -> tuple[int, int, int]:
-    peer = peer_credentials(_socket_of(*args, **kwargs))
+def _info(sock: Any) -> tuple[int, int, int]:
+    peer = peer_credentials(sock)
     return (peer.pid, peer.uid, peer.gid)
-
-
-def _true_pid(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> int | None:
-    try:
-        return peer_pid(_socket_of(*args, **kwargs))
-    except PeerGoneError:
-        return None
-
-
-def _socket_of(sock: Any) -> Any:
-    return sock
 
 
 def repro() -> None:

@@ -30,12 +30,11 @@ from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
-from macfix.darwin.sockets.credentials import PeerGoneError, peer_pid
 from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import contains
 
+from ._peer import METHOD, addresses, get_stream_addrs_in, pid_or_unknown
 from ._repro import with_connection
-from ._stream_addrs import METHOD, addresses, get_stream_addrs_in
 
 
 def diagnose(source: Source) -> Diagnosis:
@@ -66,10 +65,11 @@ def _diagnosis_of(match: ast.Match) -> Diagnosis:
 
 def install(module: ModuleType, changes: Changes) -> None:
     def get_stream_addrs(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
-        path = _bound_path(*args, **kwargs)
+        (stream,) = args or kwargs.values()
+        path = _bound_path(stream)
         if path is None:
             return wrapped(*args, **kwargs)
-        return addresses(module.UDSAddress, path, _pid_or_unknown(*args, **kwargs))
+        return addresses(module.UDSAddress, path, pid_or_unknown(stream.socket))
 
     changes.wrap(module.MsgpackUDSStream, "get_stream_addrs", get_stream_addrs)
 
@@ -83,13 +83,6 @@ def _bound_path(stream: Any) -> str | None:
     if not all(isinstance(name, str) for name in names):
         return None
     return next((name for name in names if name), None)
-
-
-def _pid_or_unknown(stream: Any) -> int | None:
-    try:
-        return peer_pid(stream.socket)
-    except PeerGoneError:
-        return None
 
 
 def repro() -> None:

@@ -35,8 +35,8 @@ from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, guarded_by_except
 
+from ._peer import METHOD, addresses, get_stream_addrs_in
 from ._repro import with_connection
-from ._stream_addrs import METHOD, addresses, get_stream_addrs_in
 
 GONE = frozenset({errno.EINVAL, errno.ENOTCONN})
 """What XNU's `getpeername()` says of a connection whose other end is closed."""

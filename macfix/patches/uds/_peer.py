@@ -1,4 +1,4 @@
-"""What the patches of `MsgpackUDSStream.get_stream_addrs()` share: how addresses are made."""
+"""What several patches share: the pid of a connection's peer, and the addresses of both ends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from macfix import Diagnosis, Source, not_needed, unknown
+from macfix.darwin.sockets.credentials import PeerGoneError, peer_pid
 from macfix.engine.syntax import Function, contains, function, mentions
 
 METHOD = "MsgpackUDSStream.get_stream_addrs"
@@ -29,6 +30,14 @@ def get_stream_addrs_in(source: Source) -> Function | Diagnosis:
     if mentions(method, "UDSAddress"):
         return unknown(f"how {METHOD}() makes addresses is not known")
     return not_needed(f"{METHOD}() gives names, not addresses")
+
+
+def pid_or_unknown(sock: Any) -> int | None:
+    """Return the pid of the peer of `sock` as the kernel knows it, or None if that has gone."""
+    try:
+        return peer_pid(sock)
+    except PeerGoneError:
+        return None
 
 
 def addresses(address: Callable[..., Any], path: str, peer_pid: int | None) -> tuple[Any, Any]:
