@@ -19,10 +19,7 @@ def first_function(source: Source, names: tuple[str, ...]) -> Function | None:
 
 
 def first_name(module: ModuleType, names: tuple[str, ...]) -> str:
-    """Return the first of `names` that the module has.
-
-    Raises `AttributeError` when it has none.
-    """
+    """Return the first of `names` that the module has; raises `AttributeError` without one."""
     for name in names:
         if hasattr(module, name):
             return name
@@ -30,10 +27,7 @@ def first_name(module: ModuleType, names: tuple[str, ...]) -> str:
 
 
 def token_class(module: ModuleType) -> Any:
-    """Return the module's class of tokens.
-
-    Raises `AttributeError` when it has none.
-    """
+    """Return the module's class of tokens."""
     return getattr(module, first_name(module, TOKENS))
 
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -52,29 +51,20 @@ def diagnose(source: Source) -> Diagnosis:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
+    def undone(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
+        _check_size(inspect.signature(wrapped).bind(*args, **kwargs).arguments)
+        known = dict(module._known_tokens)
+        try:
+            with undone_on_error():
+                return wrapped(*args, **kwargs)
+        except BaseException:
+            for key in module._known_tokens.keys() - known.keys():
+                del module._known_tokens[key]
+            raise
+
     for name in (*OPENERS, "open_shm_list"):
         if hasattr(module, name):
-            signature = inspect.signature(getattr(module, name))
-            changes.wrap(module, name, partial(_undone_on_error, module, signature))
-
-
-def _undone_on_error(
-    module: ModuleType,
-    signature: inspect.Signature,
-    wrapped: Wrapped,
-    instance: object,
-    args: Args,
-    kwargs: Kwargs,
-) -> Any:
-    _check_size(signature.bind(*args, **kwargs).arguments)
-    known = dict(module._known_tokens)
-    try:
-        with undone_on_error():
-            return wrapped(*args, **kwargs)
-    except BaseException:
-        for key in [key for key in module._known_tokens if key not in known]:
-            del module._known_tokens[key]
-        raise
+            changes.wrap(module, name, undone)
 
 
 def _check_size(given: dict[str, Any]) -> None:

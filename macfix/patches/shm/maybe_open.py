@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from functools import partial
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -55,30 +55,18 @@ def diagnose(source: Source) -> Diagnosis:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
-    signature = inspect.signature(getattr(module, MAYBE_OPEN))
-    changes.wrap(module, MAYBE_OPEN, partial(_attach_first, module, signature))
+    def attach_first(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
+        bound = inspect.signature(wrapped).bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = bound.arguments
+        if given["key"] not in module._known_tokens and given.get("dtype") is not None:
+            token = module._make_token(**{name: given[name] for name in ("key", "size", "dtype")})
+            attach, readonly = getattr(module, _ATTACH), given.get("readonly", True)
+            with suppress(FileNotFoundError):  # nobody has opened it yet
+                return attach(token=token, readonly=readonly), False
+        return wrapped(*args, **kwargs)
 
-
-def _attach_first(
-    module: ModuleType,
-    signature: inspect.Signature,
-    wrapped: Wrapped,
-    instance: object,
-    args: Args,
-    kwargs: Kwargs,
-) -> Any:
-    given = signature.bind(*args, **kwargs)
-    given.apply_defaults()
-    key, dtype = given.arguments["key"], given.arguments.get("dtype")
-    if key not in module._known_tokens and dtype is not None:
-        token = module._make_token(key=key, size=given.arguments["size"], dtype=dtype)
-        try:
-            return getattr(module, _ATTACH)(
-                token=token, readonly=given.arguments.get("readonly", True)
-            ), False
-        except FileNotFoundError:
-            pass  # nobody has opened it yet
-    return wrapped(*args, **kwargs)
+    changes.wrap(module, MAYBE_OPEN, attach_first)
 
 
 def repro() -> None:

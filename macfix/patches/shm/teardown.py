@@ -60,27 +60,23 @@ def _careless(tree: ast.Module) -> set[int]:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
-    if hasattr(module, "shm_unlink"):
-        changes.wrap(module, "shm_unlink", partial(_tolerant, module))
-    if hasattr(module, "ShmList"):
-        changes.wrap(module.ShmList, "__init__", partial(_tolerant_list, module))
+    report = partial(_report, module)
 
+    def tolerant(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> None:
+        try:
+            wrapped(*args, **kwargs)
+        except FileNotFoundError:
+            report(*args, *kwargs.values())
 
-def _tolerant(
-    module: ModuleType, wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs
-) -> None:
-    try:
+    def tolerant_list(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> None:
         wrapped(*args, **kwargs)
-    except FileNotFoundError:
-        _report(module, *args, *kwargs.values())
+        if hasattr(instance.shm, "on_missing"):
+            instance.shm.on_missing = report
 
-
-def _tolerant_list(
-    module: ModuleType, wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs
-) -> None:
-    wrapped(*args, **kwargs)
-    if hasattr(instance.shm, "on_missing"):
-        instance.shm.on_missing = partial(_report, module)
+    if hasattr(module, "shm_unlink"):
+        changes.wrap(module, "shm_unlink", tolerant)
+    if hasattr(module, "ShmList"):
+        changes.wrap(module.ShmList, "__init__", tolerant_list)
 
 
 def _report(module: ModuleType, key: str) -> None:

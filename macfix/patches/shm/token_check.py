@@ -22,7 +22,6 @@ Remove when:
 
 from __future__ import annotations
 
-from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -52,25 +51,21 @@ def diagnose(source: Source) -> Diagnosis:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
+    def checked(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
+        token, more = _token_and_size(*args, **kwargs)
+        token = token_class(module).from_msg(dict(token) if isinstance(token, dict) else token)
+        _check(token, getattr(token, "size", more))
+        return wrapped(*args, **kwargs)
+
     changes.wrap(module, first_name(module, OPENERS), _noted)
-    changes.wrap(module, first_name(module, ATTACHERS), partial(_checked, module))
+    changes.wrap(module, first_name(module, ATTACHERS), checked)
 
 
 def _noted(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     array = wrapped(*args, **kwargs)
-    annotate = getattr(array._shm, "annotate", None)
-    if annotate is not None:
-        annotate(_note_of(array._token))
+    if hasattr(array._shm, "annotate"):
+        array._shm.annotate(_note_of(array._token))
     return array
-
-
-def _checked(
-    module: ModuleType, wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs
-) -> Any:
-    token, more = _token_and_size(*args, **kwargs)
-    token = token_class(module).from_msg(dict(token) if isinstance(token, dict) else token)
-    _check(token, getattr(token, "size", more))
-    return wrapped(*args, **kwargs)
 
 
 def _token_and_size(token: Any, size: Any = None, *_: Any, **__: Any) -> tuple[Any, Any]:

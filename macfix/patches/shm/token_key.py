@@ -23,9 +23,10 @@ Remove when:
 from __future__ import annotations
 
 import ast
+import inspect
 import json
-from collections.abc import Iterable
 from importlib import import_module
+from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
@@ -45,7 +46,11 @@ def diagnose(source: Source) -> Diagnosis:
     token = next((one for one in found if isinstance(one, ast.ClassDef)), None)
     if token is None:
         return not_needed("it has no tokens")
-    fields = _fields(token)
+    fields = {
+        node.target.id
+        for node in token.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
     if not {*_NAMES, "dtype_descr"} <= fields:
         return unknown(f"{token.name} does not have the fields that it used to have")
     if "key" not in fields:
@@ -53,14 +58,6 @@ def diagnose(source: Source) -> Diagnosis:
     if not _fills_in_key(source.tree, token.name):
         return needed(f"ShmArray._token makes a {token.name} without its key")
     return not_needed(f"{token.name} has a key, and ShmArray._token fills it in")
-
-
-def _fields(token: ast.AST) -> set[str]:
-    return {
-        node.target.id
-        for node in getattr(token, "body", ())
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-    }
 
 
 def _fills_in_key(tree: ast.Module, token: str) -> bool:
@@ -78,21 +75,12 @@ def install(module: ModuleType, changes: Changes) -> None:
         own = vars(module.ShmArray)["_token"].fget
         changes.set(module.ShmArray, "_token", property(lambda self: _with_key(own(self))))
     else:
-        changes.set(token, "key", property(_name_of, doc="The key that the array was opened with."))
-
-
-def _name_of(self: Any) -> str:
-    name: str = self.shm_name
-    return name
+        key = property(attrgetter("shm_name"), doc="The key that the array was opened with.")
+        changes.set(token, "key", key)
 
 
 def _has_key_field(token: type) -> bool:
-    # msgspec's structs, pydantic's models, dataclasses
-    for fields in ("__struct_fields__", "__fields__", "__dataclass_fields__"):
-        known: Iterable[str] = getattr(token, fields, ())
-        if "key" in list(known):
-            return True
-    return False
+    return "key" in inspect.get_annotations(token)
 
 
 def _with_key(token: Any) -> Any:
