@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _LINUX_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # where the kernel is not XNU
@@ -55,15 +56,9 @@ def boot_id() -> str:
     """
     global _boot
     if not _boot:  # a failure is not kept: the next look may succeed
-        _boot = sysctl_text("kern.bootsessionuuid") or _linux_boot_id()
+        with suppress(OSError):
+            _boot = sysctl_text("kern.bootsessionuuid") or _LINUX_BOOT_ID.read_text().strip()
     return _boot
-
-
-def _linux_boot_id() -> str:
-    try:
-        return _LINUX_BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
 
 
 def _ask(name: str, answer: ctypes.Array[ctypes.c_char] | ctypes.c_int) -> bool:

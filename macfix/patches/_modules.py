@@ -12,7 +12,7 @@ from macfix import hookimpl
 def hooks(
     package: str, patches: Mapping[str, tuple[str, ...]]
 ) -> tuple[Callable[[], Iterable[str]], Callable[[str], list[ModuleType]]]:
-    """Implement the two hooks of the plugin `package`, which has `patches` for each target."""
+    """Implement the hooks of the plugin `package`, with the `patches` of each target in order."""
 
     @hookimpl
     def macfix_targets() -> Iterable[str]:

@@ -218,7 +218,7 @@ def test_what_has_no_label_and_has_data_is_no_unfinished_one(key: str, owner: Ma
 
 
 @pytest.mark.parametrize("part", ["_first", "_last"])
-@pytest.mark.parametrize("point", ["open_segment", "_set_length"])
+@pytest.mark.parametrize("point", ["open_segment", "length_with_label"])
 def test_a_creator_that_is_killed_before_an_index_is_there_leaves_nothing(
     key: str, owner: MakeOwner, part: str, point: str
 ) -> None:
@@ -233,7 +233,7 @@ def test_a_creator_that_is_killed_before_an_index_is_there_leaves_nothing(
             f"do(setattr(shared_memory, {point!r}, lambda *_: os.kill(os.getpid(), 9)),"
             f" create({key + part!r}, 4))"
         )
-    assert freed() == before + ([key + part] if point == "_set_length" else [])
+    assert freed() == before + ([key + part] if point == "length_with_label" else [])
 
 
 @pytest.mark.parametrize("gone", [1, 2])

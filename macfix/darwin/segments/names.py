@@ -47,7 +47,8 @@ def kernel_name(key: str) -> str:
     NUL, or is not UTF-8 text (a lone surrogate).
     """
     size = len(_checked(key))
-    if size <= _KEY_LIMIT and not _looks_made_here(key, size):
+    looks_made_here = size == _KEY_LIMIT and _MADE_HERE.search(key)
+    if size <= _KEY_LIMIT and not looks_made_here:
         return "/" + key
     prefix = "".join(char if char in _PLAIN else "_" for char in key[:_PREFIX_LIMIT])
     return f"/{prefix}{_MARK}{_digits(key)}"
@@ -81,10 +82,6 @@ def _checked(key: str) -> bytes:
             f"the key {key!r} of a shared memory segment has a lone surrogate at position "
             f"{error.start}, which no name can hold: replace it"
         ) from None
-
-
-def _looks_made_here(key: str, size: int) -> bool:
-    return size == _KEY_LIMIT and _MADE_HERE.search(key) is not None
 
 
 def _digits(key: str) -> str:

@@ -96,13 +96,12 @@ class SharedMemory(shared_memory.SharedMemory):
         self._key = ""
         self._word: memoryview | None = None
         self._lent = False
-        self._size = 0
         self.on_missing: Callable[[str], object] | None = None
         """What `unlink` calls with the key, instead of raising, where the segment is gone."""
 
         if create:
-            self._create(name, _checked_size(name, size))
-            self._flags = os.O_CREAT | os.O_EXCL | os.O_RDWR  # as the standard library's says
+            key = f"psm_{secrets.token_hex(12)}" if name is None else name
+            self._create(key, _checked_size(name, size))
         elif name is None:
             raise ValueError("'name' can only be None if create=True")
         else:
@@ -193,27 +192,16 @@ class SharedMemory(shared_memory.SharedMemory):
         except Exception:
             pass
 
-    def _create(self, name: str | None, size: int) -> None:
-        while True:
-            key = _made_up_key() if name is None else name
-            try:
-                self._create_as(key, size)
-            except SegmentNameCollisionError:
-                raise
-            except FileExistsError:
-                if name is not None:
-                    raise
-            else:
-                return
-
-    def _create_as(self, key: str, size: int) -> None:
+    def _create(self, key: str, size: int) -> None:
         self._key, self._name = key, kernel_name(key)
         mark = secrets.token_hex(8)
         with registry.creation(self._name, key, size, mark) as known:
             descriptor = _open(key, self._name, os.O_CREAT | os.O_EXCL | os.O_RDWR, known)
             try:
-                _set_length(descriptor, key, size)
-                self._map(descriptor, key, size)
+                with _naming(key, f"cannot give it {size} bytes"):
+                    os.ftruncate(descriptor, length_with_label(size))
+                self._map(descriptor, size)
+                self._set_size(size)
                 with memoryview(self._mapping()) as whole:
                     write_label(whole, size, key, mark)
             except BaseException:
@@ -235,8 +223,8 @@ class SharedMemory(shared_memory.SharedMemory):
             try:
                 length = os.fstat(descriptor).st_size
                 if length:
-                    self._map(descriptor, key, length)
-                    self._take_size(hint, known)
+                    self._map(descriptor, length)
+                    self._set_size(self._size_asked_for(hint, known))
                     return
             except BaseException:
                 self.close()
@@ -244,42 +232,41 @@ class SharedMemory(shared_memory.SharedMemory):
             finally:
                 os.close(descriptor)
             if time.monotonic() > deadline:
-                raise _not_ready(key, self._name)
+                raise SegmentNotReadyError(
+                    errno.EINVAL,
+                    f"shared memory: the segment (kernel name {self._name!r}) exists but its "
+                    f"creator has not given it a size in {ATTACH_PATIENCE} s; if that process "
+                    f"died, `macfix shm reap` frees it",
+                    key,
+                )
             time.sleep(pause)
             pause = min(pause * 2, 0.01)
 
-    def _map(self, descriptor: int, key: str, size: int) -> None:
-        try:
+    def _map(self, descriptor: int, size: int) -> None:
+        with _naming(self._key, f"cannot map {size} bytes of it"):
             length = os.fstat(descriptor).st_size
             self._mmap = mmap.mmap(descriptor, length, **_MMAP_OPTIONS)
-        except (OSError, ValueError, OverflowError) as error:
-            raise _clear(error, key, f"cannot map {size} bytes of it") from error
-        self._set_size(size)
 
-    def _take_size(self, hint: int, known: list[Record]) -> None:
-        """Make the segment as long as its creator asked for, as far as anybody knows that."""
+    def _size_asked_for(self, hint: int, known: list[Record]) -> int:
+        """Return the bytes that the creator asked for, or all where nobody knows that."""
         with memoryview(self._mapping()) as whole:  # an error must not hold the memory
             length, label = len(whole), read_label(whole)
         if label is not None:
             self._check_key(label.is_of(self._key), label.key)
-            self._set_size(label.size)
-            return
+            return label.size
         hint = hint if _explains(length, hint) else 0
         if hint and not is_shortened(self._key):
-            self._set_size(hint)  # its name is its own: there is nothing to be looked up
-            return
+            return hint  # its name is its own: there is nothing to be looked up
         for record in known[:1]:
             self._check_key(record.key == self._key, record.key)
             hint = record.size if record.size <= length else hint
-        self._set_size(hint or length)
+        return hint or length
 
     def _check_key(self, same: bool, other: str) -> None:
         if not same:
             raise _collision(self._key, other, self._name)
 
     def _set_size(self, size: int) -> None:
-        if self._buf is not None:
-            self._buf.release()
         self._size = size
         self._buf = memoryview(self._mapping())[:size]
 
@@ -308,14 +295,9 @@ def shm_unlink(name: str) -> None:
     (`registry.observers`); `PermissionError` when it is another user's.
     """
     key = name[1:] if isinstance(name, str) and name.startswith("/") else name
-    try:
-        registry.unlink(kernel_name(key), key)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            error.errno, "there is no shared memory segment with this key", key
-        ) from None
-    except OSError as error:
-        raise _clear(error, key, "cannot unlink it") from error
+    name = kernel_name(key)
+    with _naming(key, "cannot unlink it"):
+        registry.unlink(name, key)
 
 
 @contextlib.contextmanager
@@ -345,20 +327,13 @@ _created: ContextVar[list[SharedMemory] | None] = ContextVar("_created", default
 
 def _open(key: str, name: str, flags: int, known: list[Record]) -> int:
     try:
-        return open_segment(name, flags)
-    except FileExistsError as error:
+        with _naming(key, "cannot open it"):
+            return open_segment(name, flags)
+    except FileExistsError:
         other = _other_key(key, name, known)
-        if other is not None:
-            raise _collision(key, other, name) from None
-        raise FileExistsError(
-            error.errno, "there is a shared memory segment with this key already", key
-        ) from None
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            error.errno, "there is no shared memory segment with this key", key
-        ) from None
-    except OSError as error:
-        raise _clear(error, key, "cannot open it") from error
+        if other is None:
+            raise
+        raise _collision(key, other, name) from None
 
 
 def _other_key(key: str, name: str, known: list[Record]) -> str | None:
@@ -370,13 +345,6 @@ def _other_key(key: str, name: str, known: list[Record]) -> str | None:
         if found is not None and found.label is not None and not found.label.is_of(key):
             return found.label.key
     return None
-
-
-def _set_length(descriptor: int, key: str, size: int) -> None:
-    try:
-        os.ftruncate(descriptor, length_with_label(size))
-    except (OSError, OverflowError) as error:
-        raise _clear(error, key, f"cannot give it {size} bytes") from error
 
 
 def _checked_size(name: str | None, size: SupportsIndex) -> int:
@@ -393,9 +361,7 @@ def _checked_size(name: str | None, size: SupportsIndex) -> int:
             f"'size' must be a positive number different from zero"
         )
     if number > MAX_SIZE:
-        raise _clear(
-            OSError(errno.ENOMEM, ""), name or "", f"cannot have {number} bytes (most: {MAX_SIZE})"
-        )
+        raise _clear(errno.ENOMEM, name or "", f"cannot have {number} bytes (most: {MAX_SIZE})")
     return number
 
 
@@ -406,15 +372,24 @@ def _explains(length: int, size: int) -> bool:
     return length in (size, *(-(-size // page) * page for page in _PAGES))
 
 
-def _made_up_key() -> str:
-    return f"psm_{secrets.token_hex(4)}"
+@contextlib.contextmanager
+def _naming(key: str, what: str) -> Iterator[None]:
+    """Have an error that is raised inside say which segment it is about, and what failed."""
+    try:
+        yield
+    except (OSError, ValueError, OverflowError) as error:
+        raise _clear(getattr(error, "errno", None) or errno.ENOMEM, key, what) from error
 
 
-def _clear(error: Exception, key: str, what: str) -> OSError:
-    """The error that says about which segment *error* is; of the same class where it is one."""
-    number = error.errno if isinstance(error, OSError) and error.errno else errno.ENOMEM
-    hint = _HINTS.get(number, "")
-    return OSError(number, f"shared memory: {what}: {os.strerror(number)}{hint}", key)
+def _clear(number: int, key: str, what: str) -> OSError:
+    text = f"shared memory: {what}: {os.strerror(number)}{_HINTS.get(number, '')}"
+    return OSError(number, _PLAIN.get(number, text), key)
+
+
+_PLAIN = {
+    errno.EEXIST: "there is a shared memory segment with this key already",
+    errno.ENOENT: "there is no shared memory segment with this key",
+}
 
 
 _HINTS = {
@@ -431,14 +406,5 @@ def _collision(key: str, other: str, name: str) -> SegmentNameCollisionError:
         errno.EEXIST,
         f"shared memory: the keys {key!r} and {other!r} have the same kernel name {name!r}; "
         f"rename one of them",
-        key,
-    )
-
-
-def _not_ready(key: str, name: str) -> SegmentNotReadyError:
-    return SegmentNotReadyError(
-        errno.EINVAL,
-        f"shared memory: the segment (kernel name {name!r}) exists but its creator has not given "
-        f"it a size in {ATTACH_PATIENCE} s; if that process died, `macfix shm reap` frees it",
         key,
     )

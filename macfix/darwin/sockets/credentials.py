@@ -125,25 +125,18 @@ def _ask(sock: SupportsGetsockopt, option: int, name: str, size: int) -> bytes:
     try:
         answer = sock.getsockopt(SOL_LOCAL, option, size)
     except OSError as exc:
-        gone = exc.errno in _NOBODY[option]
-        raise (_nobody if gone else _refused)(name, exc) from exc
+        if exc.errno in _NOBODY[option]:
+            raise PeerGoneError(
+                exc.errno, f"nobody is at the other end of this Unix socket (any more), says {name}"
+            ) from exc
+        raise PeerCredentialsError(
+            exc.errno,
+            f"the kernel does not answer {name} for this socket ({exc.strerror or exc}); "
+            "ask a connected Unix stream socket, on macOS",
+        ) from exc
     if len(answer) != size:
         raise _unusable(name, f"{len(answer)} bytes came back, {size} are due")
     return answer
-
-
-def _nobody(name: str, exc: OSError) -> PeerGoneError:
-    return PeerGoneError(
-        exc.errno, f"nobody is at the other end of this Unix socket (any more), says {name}"
-    )
-
-
-def _refused(name: str, exc: OSError) -> PeerCredentialsError:
-    return PeerCredentialsError(
-        exc.errno,
-        f"the kernel does not answer {name} for this socket ({exc.strerror or exc}); "
-        "ask a connected Unix stream socket, on macOS",
-    )
 
 
 def _unusable(name: str, what: str) -> PeerCredentialsError:

@@ -15,6 +15,7 @@ import errno
 import os
 import stat
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 
 BASE = Path("/tmp")  # short, local, on every Mac, and cleared when it starts
@@ -40,37 +41,27 @@ def runtime_dir(
     up; `PermissionError` when there is something else in the folder's place (a symbolic link, a
     file, somebody else's folder), or when `base` lets others replace it.
     """
-    _check_appname(appname)
-    parts = _components(subdir)
-    base = BASE if base is None else base
-    _check_base(base)
-    for _ in range(ATTEMPTS - 1):
-        with suppress(FileNotFoundError):
-            return _make_all(base / f"{appname}-{os.getuid()}", parts)
-    return _make_all(base / f"{appname}-{os.getuid()}", parts)
-
-
-def _make_all(folder: Path, parts: tuple[str, ...]) -> Path:
-    _make_private(folder)
-    for part in parts:
-        folder = folder / part
-        _make_private(folder)
-    return folder
-
-
-def _check_appname(appname: str) -> None:
     if not appname or "/" in appname or "\0" in appname:
         raise ValueError(f"appname must be one path component, not {appname!r}")
-
-
-def _components(subdir: str | os.PathLike[str] | None) -> tuple[str, ...]:
-    path = Path(subdir or "")
-    if path.is_absolute() or ".." in path.parts:
+    below = Path(subdir or "")
+    if below.is_absolute() or ".." in below.parts:
         raise ValueError(
             f"subdir must be a relative path without '..', to stay in the runtime directory, "
-            f"not {os.fspath(path)!r}"
+            f"not {os.fspath(below)!r}"
         )
-    return path.parts
+    base = BASE if base is None else base
+    _check_base(base)
+    root = base / f"{appname}-{os.getuid()}"
+    folders = list(accumulate(below.parts, Path.joinpath, initial=root))
+    for attempt in range(ATTEMPTS):
+        try:
+            for folder in folders:
+                _make_private(folder)
+            break
+        except FileNotFoundError:
+            if attempt == ATTEMPTS - 1:
+                raise
+    return folders[-1]
 
 
 def _check_base(base: Path) -> None:

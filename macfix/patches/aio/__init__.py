@@ -20,6 +20,5 @@ PATCHES: dict[str, tuple[str, ...]] = {
     "piker.brokers.deribit.api": ("deribit_feeds",),
     "piker.brokers.ib.api": ("ib_clients",),
 }
-"""The patches of each target, in the order in which they are applied."""
 
 macfix_targets, macfix_patches = hooks(__name__, PATCHES)

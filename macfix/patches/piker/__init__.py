@@ -9,6 +9,5 @@ PATCHES: dict[str, tuple[str, ...]] = {
     "piker.ui._exec": ("quit",),
     "piker.ui._notify": ("notifications",),
 }
-"""The patches of each target, in the order in which they are applied."""
 
 macfix_targets, macfix_patches = hooks(__name__, PATCHES)

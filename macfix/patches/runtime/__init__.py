@@ -11,6 +11,5 @@ PATCHES: dict[str, tuple[str, ...]] = {
     "tractor._state": ("dir", "dir_env"),
     "tractor.runtime._state": ("dir", "dir_env"),
 }
-"""The patches of each target, in the order in which they are applied."""
 
 macfix_targets, macfix_patches = hooks(__name__, PATCHES)

@@ -31,6 +31,5 @@ PATCHES: dict[str, tuple[str, ...]] = {
     "piker.data.history": ("dev_shm",),
     "piker.storage.cli": ("dev_shm",),
 }
-"""The patches of each target, in the order in which they are applied."""
 
 macfix_targets, macfix_patches = hooks(__name__, PATCHES)

@@ -11,6 +11,5 @@ from macfix.patches._modules import hooks
 PATCHES: dict[str, tuple[str, ...]] = {
     "tractor.ipc._transport": ("enotconn", "eprototype", "reset"),
 }
-"""The patches of each target, in the order in which they are applied."""
 
 macfix_targets, macfix_patches = hooks(__name__, PATCHES)

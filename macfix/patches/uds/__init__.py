@@ -21,6 +21,5 @@ PATCHES: dict[str, tuple[str, ...]] = {
     "tractor.ipc._chan": ("connected_pid",),
     "tractor.spawn._reap": ("socket_names",),
 }
-"""The patches of each target, in the order in which they are applied."""
 
 macfix_targets, macfix_patches = hooks(__name__, PATCHES)

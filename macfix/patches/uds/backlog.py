@@ -29,7 +29,7 @@ from importlib import import_module
 from typing import Any
 
 from macfix import Diagnosis, Source, needed, not_needed, unknown
-from macfix.engine.syntax import Function, calls, function
+from macfix.engine.syntax import calls, function
 
 from ._repro import socket_folder
 
@@ -61,9 +61,7 @@ def rewrite(tree: ast.Module) -> ast.Module:
 
 
 def _listen_calls(tree: ast.Module) -> list[ast.Call]:
-    listeners: list[Function] = [
-        found for name in LISTENERS if (found := function(tree, name)) is not None
-    ]
+    listeners = filter(None, (function(tree, name) for name in LISTENERS))
     return [call for listener in listeners for call in calls(listener, "listen")]
 
 

@@ -53,12 +53,8 @@ def install(module: ModuleType, changes: Changes) -> None:
     changes.wrap(module.Channel, "from_addr", _from_addr)
 
 
-def _from_addr(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
-    return _connect(wrapped(*args, **kwargs))
-
-
-async def _connect(connecting: Any) -> Any:
-    channel = await connecting
+async def _from_addr(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
+    channel = await wrapped(*args, **kwargs)
     transport = channel.transport
     if transport.stream.socket.family == socket.AF_UNIX:
         transport._laddr, transport._raddr = transport.get_stream_addrs(transport.stream)

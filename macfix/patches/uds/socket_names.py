@@ -66,8 +66,12 @@ def _is_socket_name(node: ast.AST) -> bool:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
+    def unlink_both(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> None:
+        wrapped(*args, **kwargs)
+        _unlink_bounded(module.UDSAddress.def_bindspace, *args, **kwargs)
+
     if module.__name__ == REAPING:
-        _install_reaping(module, changes)
+        changes.wrap(module, PLACES[REAPING], unlink_both)
     else:
         changes.wrap(module.UDSAddress, "get_random", _bounded)
 
@@ -83,16 +87,6 @@ def _bounded(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> 
     if name == path.name:
         return address
     return type(address)(filedir=path.parent, filename=Path(name), maybe_pid=pid)
-
-
-def _install_reaping(module: ModuleType, changes: Changes) -> None:
-    def unlink_uds_bind_addrs(
-        wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs
-    ) -> None:
-        wrapped(*args, **kwargs)
-        _unlink_bounded(module.UDSAddress.def_bindspace, *args, **kwargs)
-
-    changes.wrap(module, "unlink_uds_bind_addrs", unlink_uds_bind_addrs)
 
 
 def _unlink_bounded(
