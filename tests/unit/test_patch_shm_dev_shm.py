@@ -13,7 +13,7 @@ import pytest
 from macfix import Changes
 from macfix.darwin.segments import place
 from macfix.darwin.segments.shared_memory import SharedMemory
-from macfix.patches.shm.dev_shm import SegmentsPath, install
+from macfix.patches.shm.dev_shm import SegmentsPath, install, path_or_segments
 from tests.support.segment_owners import exists, fresh_registry, remove, segment_owners
 
 
@@ -58,7 +58,7 @@ def test_looking_frees_nothing_that_a_dead_program_left() -> None:
 
 def test_another_folder_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert list(SegmentsPath(tmp_path).glob("*")) == [tmp_path / "file"]
+    assert list(path_or_segments(tmp_path).glob("*")) == [tmp_path / "file"]
 
 
 def test_the_folder_of_segments_is_a_path() -> None:

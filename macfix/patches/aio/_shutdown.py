@@ -25,10 +25,6 @@ from ._side import AsyncioSide
 if TYPE_CHECKING:
     import trio
 
-    _TaskProxy = wrapt.ObjectProxy[asyncio.Task[Any]]
-else:
-    _TaskProxy = wrapt.ObjectProxy
-
 DEFAULT_GRACE = 0.5
 """Seconds that an asyncio task gets to end after the trio side has left it."""
 
@@ -143,7 +139,7 @@ async def _set_in_time(event: trio.Event, patience: float) -> bool:
     return event.is_set()
 
 
-class TaskView(_TaskProxy):
+class TaskView(wrapt.ObjectProxy):  # type: ignore[type-arg]
     """The asyncio task as upstream sees it: what upstream raises in it is heard, not raised."""
 
     def __init__(self, task: asyncio.Task[Any], side: AsyncioSide) -> None:

@@ -16,8 +16,7 @@ Fix:
     that has not ended then is reported once, with its stack, and is left to upstream.
 
 Repro:
-    A cancellation inside an open channel: the `finally: await ...` of the asyncio task must be
-    complete when it has left the channel.
+    A cancellation inside an open channel: the asyncio task must complete its `finally: await ...`.
 
 Upstream:
     Not reported. Known as the error `TrioTaskExited: but the child asyncio task is still running?`;

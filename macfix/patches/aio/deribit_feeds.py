@@ -3,8 +3,7 @@
 Problem:
     `open_feed_handler()` stops the handler, and with it the connections of all feeds, on the line
     after its `yield`, outside of any `finally`. Left by an error, a Ctrl-C or a cancellation, it
-    does not get there: the connections stay open, and go on calling back into channels that are
-    gone.
+    does not get there: the connections go on calling back into channels that are gone.
 
 Fix:
     The handler is stopped whichever way it is left, and a cancellation does not cut that short

@@ -11,8 +11,7 @@ Fix:
     has. A second one raises `KeyboardInterrupt`, as asyncio has it.
 
 Repro:
-    A SIGINT while the trio side of an infected actor waits: its clean-up must be done when
-    `run_as_asyncio_guest()` returns.
+    A SIGINT while the trio side waits: its clean-up must be done in the end.
 
 Upstream:
     https://github.com/goodboy/tractor/commit/a9b33363 and 4afab9ca (2025-03-27)

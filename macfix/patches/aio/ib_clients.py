@@ -11,8 +11,7 @@ Fix:
     unless its caller wants to keep them (`disconnect_on_exit=False`).
 
 Repro:
-    Two gateways, of which the first takes a client and the second one fails: the first client must
-    be disconnected.
+    Two gateways, of which the second one fails: the client of the first must be disconnected.
 
 Upstream:
     Not reported.

@@ -2,9 +2,8 @@
 
 Problem:
     When asyncio is interrupted by a SIGINT, tractor calls `Actor.cancel_soon()`. Until 2025-08-20
-    that ends the actor's services only. In a child that is all there is. In a root actor the
-    program itself, the block inside `open_root_actor()`, is not among them: it runs on, without the
-    services, and asyncio has taken the signal.
+    that ends the actor's services only, among which the program of a root actor, the block inside
+    `open_root_actor()`, is not: it runs on without them, and asyncio has taken the signal.
 
 Fix:
     In an infected root actor the block is cancelled once the services have ended.

@@ -47,21 +47,14 @@ def diagnose(source: Source) -> Diagnosis:
     ]
     if len(tests) != 1:
         return unknown(f"{TRANSLATOR}() does not look once at {FLAG}")
-    if is_code(tests[0].test, f"not {FLAG}") and _only_raises(tests[0]):
-        return needed(f"line {tests[0].lineno} raises an error that may not be there")
-    if mentions(tests[0].test, "trio_to_raise"):
-        return not_needed(f"line {tests[0].lineno} looks whether there is an error")
+    (test,) = tests
+    match test:
+        case ast.If(body=[ast.Raise(exc=ast.Name("trio_to_raise"))]):
+            if is_code(test.test, f"not {FLAG}"):
+                return needed(f"line {test.lineno} raises an error that may not be there")
+    if mentions(test.test, "trio_to_raise"):
+        return not_needed(f"line {test.lineno} looks whether there is an error")
     return unknown(f"{TRANSLATOR}() does something else with {FLAG}")
-
-
-def _only_raises(node: ast.AST) -> bool:
-    body = node.body if isinstance(node, ast.If) else []
-    return (
-        len(body) == 1
-        and isinstance(body[0], ast.Raise)
-        and body[0].exc is not None
-        and is_code(body[0].exc, "trio_to_raise")
-    )
 
 
 class SuppressesNothing:

@@ -29,6 +29,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import wrapt
+
 from macfix import Changes, Diagnosis, Source, _once, needed, not_needed, unknown
 from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls, function
@@ -53,21 +55,15 @@ def diagnose(source: Source) -> Diagnosis:
     return needed(f"line {listing[0].lineno} takes every file for a series")
 
 
-class _Folder:
+class _Folder(wrapt.ObjectProxy):  # type: ignore[type-arg]
     """A folder of series, without what else is in it."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
     def iterdir(self) -> Iterator[Path]:
-        for path in self._path.iterdir():
+        for path in self.__wrapped__.iterdir():
             if _SERIES.fullmatch(path.name):
                 yield path
             elif _once.is_first(f"{path} is left alone", None):
                 _log.debug("%s is not a series of piker's, and left alone", path)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._path, name)
 
 
 def install(module: ModuleType, changes: Changes) -> None:

@@ -2,10 +2,9 @@
 
 Problem:
     `get_rt_dir()` is where all sockets of the default bindspace go. First it was below
-    `XDG_RUNTIME_DIR`, which macOS does not set; from 2026-03-08 it is what `platformdirs` calls
-    the user's runtime directory, on macOS `~/Library/Caches/TemporaryItems/tractor`, which takes
-    up most of the 104 bytes that a socket's path may have, and is used without a look at its
-    owner and mode.
+    `XDG_RUNTIME_DIR`, which macOS does not set; from 2026-03-08 it is the runtime directory of
+    `platformdirs`, on macOS `~/Library/Caches/TemporaryItems/tractor`, which takes up most of the
+    104 bytes of a socket's path, and is used without a look at its owner and mode.
 
 Fix:
     `get_rt_dir()` gives `/tmp/tractor-<uid>`, as upstream itself does since 2026-08-13: short,

@@ -1,13 +1,11 @@
 """tractor cannot be imported without `XDG_RUNTIME_DIR`, which macOS does not set.
 
 Problem:
-    `tractor._state` has `_rtdir = Path(os.environ['XDG_RUNTIME_DIR'])` at its top: a `KeyError`
-    while it is imported.
+    `tractor._state` has `_rtdir = Path(os.environ['XDG_RUNTIME_DIR'])` at its top: a `KeyError`.
 
 Fix:
-    Where the variable is not set, the expression gives macfix's runtime directory. It is done
-    before the module executes, because it never gets further. Where sockets really go is the
-    business of the patch `runtime-dir`.
+    Where the variable is not set, the expression, rewritten before the module executes, gives
+    macfix's runtime directory. Where sockets really go is the business of `runtime-dir`.
 
 Repro:
     `import tractor._state`

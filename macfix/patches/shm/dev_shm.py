@@ -1,8 +1,8 @@
 """Arrays are looked up in `/dev/shm`, which macOS lacks.
 
 Problem:
-    `piker store ldshm` goes by `iter_dfs_from_shms`, which lists the folder in which Linux shows
-    segments of shared memory. XNU shows them nowhere, so nothing is ever found.
+    `piker store ldshm` goes by `iter_dfs_from_shms`, which lists that folder. XNU shows segments
+    nowhere, so nothing is ever found.
 
 Fix:
     That function's `Path('/dev/shm/')` lists the segments that are in macfix's registry and still
@@ -25,7 +25,7 @@ import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
@@ -55,9 +55,12 @@ def install(module: ModuleType, changes: Changes) -> None:
 
 
 def _from_registry(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
-    """Call the same function with `SegmentsPath` for what it calls `Path`."""
-    assert isinstance(wrapped, FunctionType)
-    return with_globals(wrapped, Path=SegmentsPath)(*args, **kwargs)
+    """Call the same function with `path_or_segments` for what it calls `Path`."""
+    return with_globals(wrapped, Path=path_or_segments)(*args, **kwargs)
+
+
+def path_or_segments(*parts: str | os.PathLike[str]) -> Any:
+    return SegmentsPath(*parts) if PurePosixPath(*parts) == _FOLDER else Path(*parts)
 
 
 class SegmentPath(PurePosixPath):
@@ -67,14 +70,8 @@ class SegmentPath(PurePosixPath):
         return True
 
 
-class SegmentsPath:
-    """Stands in for `pathlib.Path`: the folder of segments where that is asked for, else a Path."""
-
-    def __new__(cls, *parts: str | os.PathLike[str]) -> Any:
-        return super().__new__(cls) if PurePosixPath(*parts) == _FOLDER else Path(*parts)
-
-    def __init__(self, *parts: str | os.PathLike[str]) -> None:
-        self._path = PurePosixPath(*parts)
+class SegmentsPath(PurePosixPath):
+    """The folder of all segments."""
 
     def glob(self, pattern: str) -> Iterator[SegmentPath]:
         """Yield the segments whose keys match `pattern`; none where no registry can be read."""
@@ -86,10 +83,7 @@ class SegmentsPath:
         keys = {finding.record.key for finding in findings}
         for key in sorted(keys):
             if fnmatchcase(key, pattern):
-                yield SegmentPath(self._path / key)
-
-    def __fspath__(self) -> str:
-        return str(self._path)
+                yield SegmentPath(self, key)
 
 
 def repro() -> None:

@@ -1,9 +1,9 @@
 """A failed open of an array leaks the segments that it had already created.
 
 Problem:
-    Opening an array makes three segments, one after the other, and then asks for the current
-    actor. If a later step fails (no memory, no files left, no actor, an unfit dtype), the earlier
-    segments stay, and on macOS nobody can see them: the key is taken until the machine restarts.
+    Opening an array makes three segments and then asks for the current actor. If a later step fails
+    (no memory, no files left, no actor, an unfit dtype), the earlier segments stay, and on macOS
+    nobody can see them: the key is taken until the machine restarts.
 
 Fix:
     If opening fails, what it created is unlinked, and the key is forgotten again. A size that

@@ -6,8 +6,8 @@ Problem:
     that was restarted, has it.
 
 Fix:
-    It attaches with that token first, and opens only what is not there: what its documentation
-    says, and what piker's own function of that kind does.
+    It attaches with that token first, and opens what is not there: so its documentation says, and
+    piker's own function of that kind does.
 
 Repro:
     Open by key what is there already under that key.

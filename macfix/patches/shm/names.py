@@ -1,12 +1,11 @@
 """Keys are too long for the names of segments on macOS, and sizes are rounded up to a page.
 
 Problem:
-    A key becomes a segment's name as it is, and its index segments' names are longer still. XNU
-    takes 30 bytes (31 on newer systems), slash included: `ENAMETOOLONG`. It rounds a segment up
-    to a page, so `.size` and `.buf` are not what was asked for. It does not look past a slash:
-    segments are created as `/key` and unlinked as `key`, so none is ever unlinked. And one that is
-    attached before its creator has sized it is `EINVAL`, upon which the standard library unlinks
-    it.
+    A key becomes a segment's name as it is, and those of its indexes are longer still. XNU takes 30
+    bytes (31 on newer systems), slash included: `ENAMETOOLONG`. `.size` and `.buf` are not what was
+    asked for. Segments are created as `/key` and unlinked as `key`, which are two names there, so
+    none is ever unlinked. And one that is attached before its creator has sized it is `EINVAL`,
+    upon which the standard library unlinks it.
 
 Fix:
     At the boundary: the module's `SharedMemory`, `ShareableList` and `shm_unlink` become those of
@@ -56,14 +55,12 @@ def _stock_import(module: ast.Module) -> ast.stmt | None:
     Directly, or (tractor since 2025-08) through its function that switches the tracker off.
     """
     for node in module.body:
-        if isinstance(node, ast.ImportFrom) and node.module == "multiprocessing.shared_memory":
-            if any(alias.name == "SharedMemory" and alias.asname is None for alias in node.names):
+        match node:
+            case ast.ImportFrom("multiprocessing.shared_memory", names):
+                if any((name.name, name.asname) == ("SharedMemory", None) for name in names):
+                    return node
+            case ast.Assign() if ast.unparse(node) == "SharedMemory = disable_mantracker()":
                 return node
-        elif (
-            isinstance(node, ast.Assign)
-            and ast.unparse(node) == "SharedMemory = disable_mantracker()"
-        ):
-            return node
     return None
 
 

@@ -6,7 +6,7 @@ Problem:
 
 Fix:
     When tractor is imported, hence in every actor, `pikerd` and the root included, the soft limit
-    is raised to what the kernel allows, and `macfix status` says to how many. Children inherit it.
+    is raised to what the kernel allows, and `macfix status` says to how many.
 
 Repro:
     Look at the limit.

@@ -48,9 +48,9 @@ def diagnose(source: Source) -> Diagnosis:
 def _early_answer(shorten: Function) -> ast.Return | None:
     """Return the statement with which the function answers for keys that are short enough."""
     for node in shorten.body:
-        if isinstance(node, ast.If) and mentions(node.test, "key") and not node.orelse:
-            (*_, last) = node.body
-            return last if isinstance(last, ast.Return) else None
+        match node:
+            case ast.If(test, [*_, ast.Return() as answer], []) if mentions(test, "key"):
+                return answer
     return None
 
 

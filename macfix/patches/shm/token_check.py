@@ -1,9 +1,9 @@
 """Attaching believes the dtype and size of a token, whatever the segment holds.
 
 Problem:
-    Attaching lays an array of the token's dtype and size over the segment without a look at what
-    is in it. Where sizes are rounded up to a page, a token that does not fit is not even too
-    large: its array shows other numbers than those that were written.
+    Attaching lays an array of the token's dtype and size over the segment. Where that is rounded up
+    to a page, a token that does not fit is not even too large: its array shows other numbers than
+    those that were written.
 
 Fix:
     Opening an array leaves its dtype in the segment's label, and attaching compares: a token

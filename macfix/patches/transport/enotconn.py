@@ -1,14 +1,12 @@
 """A write to a Unix socket that its peer is just closing is a failure: `ENOTCONN` on macOS.
 
 Problem:
-    XNU looks twice at the state of a Unix socket that is written to. If the peer closes it between
-    the two looks, the write is `ENOTCONN` ("Socket is not connected"), where Linux says `EPIPE`
-    (`uipc_send` in `bsd/kern/uipc_usrreq.c`). `MsgpackTransport.send()` knows `EPIPE`, and from
-    2026-08-13 `ECONNRESET`, but not this one, and raises it as it is.
+    XNU looks twice at the state of a Unix socket that is written to, and the peer may close it
+    between the two looks (`uipc_send` in `bsd/kern/uipc_usrreq.c`). `MsgpackTransport.send()` knows
+    `EPIPE`, as Linux says, and from 2026-08-13 `ECONNRESET`, and raises this one as it is.
 
 Fix:
-    A write that fails with `ENOTCONN` is told to `send()` as the `EPIPE` that it expects, and
-    becomes upstream's own `TransportClosed`.
+    `send()` is told `EPIPE`, and raises upstream's own `TransportClosed`.
 
 Repro:
     `send()` into a stream whose writes fail with `ENOTCONN`.

@@ -1,15 +1,14 @@
 """A write to a TCP peer that has closed is a failure: `EPROTOTYPE` up to macOS 11.
 
 Problem:
-    A write to a TCP connection that is being torn down is `EPROTOTYPE` ("Protocol wrong type for
-    socket") up to macOS 11, and later where a network filter diverts the connection; Linux says
-    `EPIPE` (`tcp_usr_send` in `bsd/netinet/tcp_usrreq.c`). `MsgpackTransport.send()`, which serves
-    TCP and Unix sockets alike, knows `EPIPE`, and from 2026-08-13 `ECONNRESET`, but not this one,
-    and raises it as it is.
+    A write to a TCP connection that is being torn down fails so (`tcp_usr_send` in
+    `bsd/netinet/tcp_usrreq.c`), and later where a network filter diverts the connection.
+    `MsgpackTransport.send()` knows `EPIPE`, as Linux says, and from 2026-08-13 `ECONNRESET`, and
+    raises this one as it is.
 
 Fix:
-    A write that fails with `EPROTOTYPE` is told to `send()` as the `EPIPE` that it expects, and
-    becomes upstream's own `TransportClosed`. It is never tried again: libuv retried for ever.
+    `send()` is told `EPIPE`, and raises upstream's own `TransportClosed`. The write is never tried
+    again: libuv retried for ever.
 
 Repro:
     `send()` into a stream whose writes fail with `EPROTOTYPE`.

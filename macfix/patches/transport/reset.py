@@ -1,14 +1,13 @@
 """A write to a TCP peer that has closed is a failure: `ECONNRESET` from macOS 12 on.
 
 Problem:
-    `MsgpackTransport.send()` knows a peer that has closed by the text `[Errno 32] Broken pipe`. It
-    serves TCP and Unix sockets alike, and a write to a dead TCP connection is `ECONNRESET` from
-    macOS 12 on (`tcp_usr_send` in `bsd/netinet/tcp_usrreq.c`). It is raised as it is: a probe that
-    hangs up early then takes down the server of the actor that it probed.
+    `MsgpackTransport.send()` knows a peer that has closed by the text `[Errno 32] Broken pipe`, and
+    raises this errno (`tcp_usr_send` in `bsd/netinet/tcp_usrreq.c`) as it is: a probe that hangs up
+    early takes down the server of the actor that it probed.
 
 Fix:
-    A write that fails with `ECONNRESET` is told to `send()` as the `EPIPE` that it expects, and
-    becomes upstream's own `TransportClosed`. The receiving side knows both.
+    `send()` is told `EPIPE`, and raises upstream's own `TransportClosed`. The receiving side knows
+    both.
 
 Repro:
     `send()` into a stream whose writes fail with `ECONNRESET`.

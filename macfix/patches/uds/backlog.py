@@ -1,14 +1,13 @@
 """An actor's listener lets one connection wait, and macOS refuses the next one at once.
 
 Problem:
-    The listener of a Unix socket is opened by `listen(1)`. XNU refuses a connection that finds
-    the queue full, at once (`ECONNREFUSED`); Linux lets a blocking one wait. Actors that come or
-    go together lose each other.
+    The listener of a Unix socket is opened by `listen(1)`. Where the queue is full, XNU answers
+    `ECONNREFUSED`; Linux lets a blocking connection wait. Actors that come or go together lose
+    each other.
 
 Fix:
-    The 1 becomes 128, upstream's own later number. It is the literal that is replaced, before
-    the module executes: widening the queue once `start_listener()` has returned would leave a
-    moment in which the socket is known and has room for one.
+    The literal 1 becomes 128, upstream's own later number, before the module executes: once
+    `start_listener()` has returned, the socket is known and has room for one.
 
 Repro:
     Open a listener and connect to it several times before it accepts.

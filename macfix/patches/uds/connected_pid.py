@@ -2,9 +2,8 @@
 
 Problem:
     `MsgpackUDSStream.connect_to()` says that the far address is the one that was asked for,
-    which carries no pid, and `Channel.from_addr()` asserts just that. Upstream dropped both on
-    2025-08-18. (Linux has this defect too. It is fixed on macOS only, where macfix answers for
-    what the two ends of a connection know of each other.)
+    which carries no pid, and `Channel.from_addr()` asserts just that. (So on Linux. It is fixed on
+    macOS only, where macfix answers for what the two ends know of each other.)
 
 Fix:
     Once the connection is made, both addresses are those that the kernel gives for it.

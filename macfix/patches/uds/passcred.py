@@ -1,8 +1,8 @@
 """Connecting to a Unix socket sets `SO_PASSCRED`, an option that macOS lacks.
 
 Problem:
-    `open_unix_socket_w_passcred()` sets `SO_PASSCRED` before it connects. macOS has no such
-    option and needs none: its kernel notes the peer's credentials on every connection.
+    `open_unix_socket_w_passcred()` sets it before it connects. macOS needs no such option: its
+    kernel notes the peer's credentials on every connection.
 
 Fix:
     On macOS the function does what trio's own `open_unix_socket()` does.

@@ -1,10 +1,10 @@
 """An actor cannot tell who is at the other end of a Unix socket: it asks for `SO_PEERCRED`.
 
 Problem:
-    `get_peer_info()` reads `SO_PEERCRED`, which macOS lacks: it fails with a `TypeError`,
-    or from 2026-03-08 with a `RuntimeError`. For the days in between it read option 1 at level
-    `SOL_SOCKET`, which is `SO_DEBUG`. `get_peer_pid()` asks the right question, but takes an
-    answer of any length, and logs a traceback when a peer has simply gone.
+    macOS lacks that option: `get_peer_info()` fails with a `TypeError`, or from 2026-03-08 with a
+    `RuntimeError`; for the days in between it read option 1 at level `SOL_SOCKET`, `SO_DEBUG`.
+    `get_peer_pid()` asks the right question, but takes an answer of any length, and logs a
+    traceback when a peer has simply gone.
 
 Fix:
     `get_peer_info()` returns the true `(pid, uid, gid)` out of `LOCAL_PEERPID` and

@@ -1,12 +1,11 @@
 """`tractor.ipc._uds` imports `SO_PASSCRED` and `SO_PEERCRED`, which macOS lacks.
 
 Problem:
-    `tractor.ipc._uds` begins with `from socket import SO_PASSCRED, SO_PEERCRED`. Both are Linux
-    only, so on macOS `import tractor` ends in an `ImportError`.
+    The import stands at the module's top: `import tractor` ends in an `ImportError`.
 
 Fix:
-    The names leave the import statement and are bound to None on the same line, which is what
-    upstream did later. It is done before the module executes, because it never gets further.
+    Before the module executes, the names leave the import statement and are bound to None on the
+    same line, which is what upstream did later.
 
 Repro:
     `import tractor.ipc._uds`
@@ -51,29 +50,18 @@ def _guarded(tree: ast.Module, node: ast.ImportFrom) -> bool:
 
 
 def rewrite(tree: ast.Module) -> ast.Module:
-    imports = list(imports_from(tree, "socket"))
-    tree.body = [
-        new
-        for node in tree.body
-        for new in (_without_linux_names(node) if node in imports else [node])
-    ]
+    for node in list(imports_from(tree, "socket")):
+        absent = _linux_names(node)
+        if absent and node in tree.body:
+            names: list[ast.expr] = [
+                ast.Name(alias.asname or alias.name, ast.Store()) for alias in absent
+            ]
+            to_none = ast.copy_location(ast.Assign(names, ast.Constant(None)), node)
+            tree.body.insert(tree.body.index(node) + 1, ast.fix_missing_locations(to_none))
+            node.names = [alias for alias in node.names if alias not in absent]
+            if not node.names:
+                tree.body.remove(node)
     return tree
-
-
-def _without_linux_names(node: ast.stmt) -> list[ast.stmt]:
-    assert isinstance(node, ast.ImportFrom)
-    absent = _linux_names(node)
-    if not absent:
-        return [node]
-    kept = [alias for alias in node.names if alias not in absent]
-    to_none = ast.Assign(
-        targets=[ast.Name(alias.asname or alias.name, ast.Store()) for alias in absent],
-        value=ast.Constant(None),
-    )
-    statements: list[ast.stmt] = [ast.fix_missing_locations(ast.copy_location(to_none, node))]
-    if kept:
-        statements.insert(0, ast.copy_location(ast.ImportFrom("socket", kept, 0), node))
-    return statements
 
 
 def _linux_names(node: ast.ImportFrom) -> list[ast.alias]:

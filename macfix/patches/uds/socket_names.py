@@ -1,10 +1,9 @@
 """A long actor name makes the path of its socket too long for macOS.
 
 Problem:
-    `UDSAddress.get_random()` names an actor's socket after the actor, however long that is. The
-    path of a socket has 104 bytes on macOS, the NUL included: `OSError: AF_UNIX path too long`
-    when the actor starts to listen. From 2026-06-17, `unlink_uds_bind_addrs()` makes up the same
-    name again to remove what a killed actor has left.
+    `UDSAddress.get_random()` takes the actor's name as it is, and a path has 104 bytes, the NUL
+    included: `OSError: AF_UNIX path too long` when the actor starts to listen. From 2026-06-17,
+    `unlink_uds_bind_addrs()` makes up the same name again to remove what a killed actor has left.
 
 Fix:
     A name that does not fit is shortened, the same way in both places, and keeps the
@@ -50,19 +49,17 @@ def diagnose(source: Source) -> Diagnosis:
         return not_needed(f"it has no {place}()")
     if calls(namer, "get_sockname"):
         return not_needed(f"{place}() keeps names within bounds")
-    names = [node for node in ast.walk(namer) if _is_socket_name(node)]
-    if len(names) == 1:
+    if sum(map(_is_socket_name, ast.walk(namer))) == 1:
         return needed(f"{place}() names sockets without a bound")
     return unknown(f"how {place}() names sockets is not known")
 
 
 def _is_socket_name(node: ast.AST) -> bool:
     """Say whether `node` is an f-string that ends in `.sock`."""
-    return (
-        isinstance(node, ast.JoinedStr)
-        and isinstance(node.values[-1], ast.Constant)
-        and node.values[-1].value == ".sock"
-    )
+    match node:
+        case ast.JoinedStr(values=[*_, ast.Constant(value=".sock")]):
+            return True
+    return False
 
 
 def install(module: ModuleType, changes: Changes) -> None:

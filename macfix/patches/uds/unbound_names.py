@@ -8,8 +8,8 @@ Problem:
     accepting side is the empty one, so that both addresses become `.`.
 
 Fix:
-    Of two str names the one that is not empty is the socket's path. The pid is the peer's own,
-    from the kernel, or unknown (None) when the peer has gone.
+    Of two str names the one that is not empty is the socket's path. The pid is the kernel's
+    answer, or unknown (None) when the peer has gone.
 
 Repro:
     `get_stream_addrs()` on both ends of a connection.

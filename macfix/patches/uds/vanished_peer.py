@@ -2,15 +2,13 @@
 
 Problem:
     `MsgpackUDSStream.get_stream_addrs()` asks for the peer's name as soon as a connection is
-    accepted. When the client has closed it by then, as probes for a registrar do, XNU's
-    `getpeername()` says `EINVAL` (or `ENOTCONN`), where Linux still gives a name. The error
-    leaves the handler task and takes the actor's whole server down.
+    accepted, and catches no error. When the client has closed it by then, as probes for a registrar
+    do, XNU's `getpeername()` says `EINVAL` (or `ENOTCONN`), where Linux still gives a name.
 
 Fix:
-    The accepting side knows the path from its own end, and the pid of a peer that has gone is
-    unknown (None), never invented. The handshake that follows ends in `TransportClosed`, which
-    upstream expects. The connecting side, which knows no name then, gets a
-    `ConnectionResetError`.
+    The accepting side knows the path from its own end, and the pid of the peer is unknown (None).
+    The handshake that follows ends in `TransportClosed`, which upstream expects. The connecting
+    side, which knows no name then, gets a `ConnectionResetError`.
 
 Repro:
     `get_stream_addrs()` on an accepted connection whose other end is closed.
