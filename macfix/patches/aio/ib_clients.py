@@ -88,6 +88,8 @@ async def _disconnected(loading: Any, cache: dict[Any, Any], keeps: bool) -> Asy
 
 
 def repro() -> None:
+    from unittest import mock
+
     api: Any = import_module("piker.brokers.ib.api")
     gone = []
 
@@ -111,20 +113,14 @@ def repro() -> None:
         except asyncio.CancelledError:
             pass
 
-    stand_ins = {
+    stand_ins: dict[str, Any] = {
         "NonShittyIB": Broker,
         "Client": lambda ib, config: type("Client", (), {"ib": ib})(),
         "get_config": lambda: {"ports": [1, 2]},
         "_client_cache": {},
         "_accounts2clients": {},
     }
-    before = {name: getattr(api, name) for name in stand_ins}
-    load_accounts = api.config.load_accounts
-    try:
-        vars(api).update(stand_ins)
-        api.config.load_accounts = lambda names: {}
+    accounts = mock.patch.object(api.config, "load_accounts", return_value={})
+    with mock.patch.multiple(api, **stand_ins), accounts:
         asyncio.run(load())
-    finally:
-        vars(api).update(before)
-        api.config.load_accounts = load_accounts
     assert gone, "it was interrupted, and the client that it had connected is still so"

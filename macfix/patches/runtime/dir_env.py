@@ -36,28 +36,27 @@ INSTEAD = (
 def diagnose(source: Source) -> Diagnosis:
     if not has_constant(source.tree, VARIABLE):
         return not_needed(f"it does not look for {VARIABLE}")
-    lookup = _lookup_at_import(source.tree)
-    if lookup is not None:
+    lookups = (
+        node
+        for statement in _assignments(source.tree)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.expr) and is_code(node, LOOKUP)
+    )
+    if lookup := next(lookups, None):
         return needed(f"line {lookup.lineno} wants {VARIABLE} while the module is imported")
     if any(has_constant(call, VARIABLE) for call in calls(source.tree, "get")):
         return not_needed(f"it can do without {VARIABLE}")
     return unknown(f"what it does with {VARIABLE} is not known")
 
 
-def _lookup_at_import(tree: ast.Module) -> ast.expr | None:
-    for statement in tree.body:
-        if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            for node in ast.walk(statement):
-                if isinstance(node, ast.expr) and is_code(node, LOOKUP):
-                    return node
-    return None
+def _assignments(tree: ast.Module) -> list[ast.stmt]:
+    return [node for node in tree.body if isinstance(node, (ast.Assign, ast.AnnAssign))]
 
 
 class _Replace(ast.NodeTransformer):
-    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         if not is_code(node, LOOKUP):
-            self.generic_visit(node)
-            return node
+            return self.generic_visit(node)
         new = ast.parse(INSTEAD, mode="eval").body
         for part in ast.walk(new):
             ast.copy_location(part, node)
@@ -65,9 +64,8 @@ class _Replace(ast.NodeTransformer):
 
 
 def rewrite(tree: ast.Module) -> ast.Module:
-    for statement in tree.body:
-        if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            _Replace().visit(statement)
+    for statement in _assignments(tree):
+        _Replace().visit(statement)
     return tree
 
 

@@ -52,25 +52,22 @@ def diagnose(source: Source) -> Diagnosis:
 
 def install(module: ModuleType, changes: Changes) -> None:
     def undone(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
-        _check_size(inspect.signature(wrapped).bind(*args, **kwargs).arguments)
+        given = inspect.signature(wrapped).bind(*args, **kwargs).arguments
+        size, key = given.get("size", 1), given.get("key")
+        if isinstance(size, int) and size <= 0:
+            raise ValueError(f"an array needs at least one row, and {key!r} has {size}")
         known = dict(module._known_tokens)
         try:
             with undone_on_error():
                 return wrapped(*args, **kwargs)
         except BaseException:
-            for key in module._known_tokens.keys() - known.keys():
-                del module._known_tokens[key]
+            for new in module._known_tokens.keys() - known.keys():
+                del module._known_tokens[new]
             raise
 
     for name in (*OPENERS, "open_shm_list"):
         if hasattr(module, name):
             changes.wrap(module, name, undone)
-
-
-def _check_size(given: dict[str, Any]) -> None:
-    size = given.get("size", 1)
-    if isinstance(size, int) and size <= 0:
-        raise ValueError(f"an array needs at least one row, and {given.get('key')!r} has {size}")
 
 
 def repro() -> None:

@@ -30,7 +30,6 @@ import ast
 import os
 from functools import partial
 from types import ModuleType
-from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.darwin.segments import registry
@@ -65,30 +64,23 @@ def _stock_import(module: ast.Module) -> ast.stmt | None:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
-    changes.set(module, "SharedMemory", _in_the_place_of(module.SharedMemory))
+    stock, ours = module.SharedMemory, SharedMemory
+    bound = partial(ours, *stock.args, **stock.keywords) if isinstance(stock, partial) else ours
+    changes.set(module, "SharedMemory", bound)
     if hasattr(module, "shm_unlink"):
         changes.set(module, "shm_unlink", shm_unlink)
     if hasattr(module, "ShmList"):
-        _rebase(module.ShmList, ShareableList, changes)
+        # the class stays upstream's, whose own `super()` calls go by its bases
+        before = module.ShmList.__bases__
+        module.ShmList.__bases__ = tuple(
+            ShareableList if issubclass(ShareableList, base) else base for base in before
+        )
+        changes.on_revert(partial(setattr, module.ShmList, "__bases__", before))
     if (leave := registry.join()) is not None:
         changes.on_revert(leave)
     observer = partial(_note_race, changes)
     registry.observers.append(observer)
     changes.on_revert(partial(registry.observers.remove, observer))
-
-
-def _in_the_place_of(stock: Any) -> Any:
-    """Return our class, with the arguments that upstream has bound to the standard library's."""
-    if isinstance(stock, partial):
-        return partial(SharedMemory, *stock.args, **stock.keywords)
-    return SharedMemory
-
-
-def _rebase(lists: type, base: type, changes: Changes) -> None:
-    """Have upstream's list, whose own `super()` calls go by its bases, derive from ours."""
-    before = lists.__bases__
-    lists.__bases__ = tuple(base if issubclass(base, old) else old for old in before)
-    changes.on_revert(partial(setattr, lists, "__bases__", before))
 
 
 def _note_race(changes: Changes, key: str, count: int) -> None:

@@ -56,16 +56,11 @@ def diagnose(source: Source) -> Diagnosis:
     imports = imports_from(source.tree, "multiprocessing")
     if not any(name.name == "resource_tracker" for node in imports for name in node.names):
         return not_needed("it leaves the resource tracker alone")
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.FunctionDef) and node.name == "ensure_running":
-            if isinstance(node.body[0], ast.Pass):
-                return _of_this_python(source.tree, node)
-            break
-    return unknown("what it does with the resource tracker is new")
-
-
-def _of_this_python(tree: ast.Module, method: ast.FunctionDef) -> Diagnosis:
-    conditions = [node.test for node in around(tree, method) if isinstance(node, ast.If)]
+    functions = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef)]
+    method = next((node for node in functions if node.name == "ensure_running"), None)
+    if method is None or not isinstance(method.body[0], ast.Pass):
+        return unknown("what it does with the resource tracker is new")
+    conditions = [node.test for node in around(source.tree, method) if isinstance(node, ast.If)]
     if sys.version_info >= (3, 13) and any(has_constant(test, "13") for test in conditions):
         return not_needed("it replaces the resource tracker before Python 3.13 only")
     return needed(f"the resource tracker of line {method.lineno} never runs")

@@ -97,14 +97,12 @@ def _unlink_bounded(
 
 
 def repro() -> None:
+    from unittest import mock
+
     uds: Any = import_module(NAMING)
     name = "actor" * 40
     actor = SimpleNamespace(uid=(name, "uuid"), aid=SimpleNamespace(name=name, uuid="uuid"))
-    original = uds.current_actor
-    uds.current_actor = lambda *args, **kwargs: actor
-    try:
+    with mock.patch.object(uds, "current_actor", return_value=actor):
         path = str(uds.UDSAddress.get_random().sockpath)
-    finally:
-        uds.current_actor = original
     size = len(path.encode()) + 1
     assert size <= SUN_PATH_LIMIT, f"{path} needs {size} bytes, there are {SUN_PATH_LIMIT}"

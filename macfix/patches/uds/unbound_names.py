@@ -48,14 +48,10 @@ def diagnose(source: Source) -> Diagnosis:
     ]
     if len(matches) != 1:
         return unknown(f"{METHOD}() does not tell the names apart by one match statement")
-    return _diagnosis_of(matches[0])
-
-
-def _diagnosis_of(match: ast.Match) -> Diagnosis:
-    both_str = [case for case in match.cases if ast.unparse(case.pattern) == "[str(), str()]"]
-    if not both_str:
-        return needed(f"line {match.lineno} has no case for two names that are str")
-    case = both_str[0]
+    cases = matches[0].cases
+    case = next((case for case in cases if ast.unparse(case.pattern) == "[str(), str()]"), None)
+    if case is None:
+        return needed(f"line {matches[0].lineno} has no case for two names that are str")
     if any(contains(statement, "peername or sockname") for statement in case.body):
         return not_needed("of two str names it takes the one that is not empty")
     if len(case.body) == 1 and contains(case.body[0], "Path(peername)"):
