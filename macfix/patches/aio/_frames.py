@@ -126,8 +126,9 @@ def _awaited(task: asyncio.Task[Any]) -> Iterable[Any]:
 
 @cache
 def _clean_up_in(file: str, first: int) -> tuple[tuple[int, int], ...]:
-    """Return the first and last lines of the blocks that clean up in a function, which begins on
-    line `first` of `file`: none if there is no source to look at.
+    """Return first and last lines of the clean-up in the function on line `first` of `file`.
+
+    They are none if there is no source to look at.
     """
     lines = linecache.getlines(file)[first - 1 :]
     if not lines:

@@ -2,8 +2,8 @@
 
 Problem:
     When asyncio is interrupted by a SIGINT, tractor calls `Actor.cancel_soon()`. Until 2025-08-20
-    that ends the actor's services only, among which the program of a root actor, the block inside
-    `open_root_actor()`, is not: it runs on without them, and asyncio has taken the signal.
+    that ends the actor's services only, which is all there is in a child. In a root actor the
+    program, the block inside `open_root_actor()`, runs on, and asyncio has taken the signal.
 
 Fix:
     In an infected root actor the block is cancelled once the services have ended.

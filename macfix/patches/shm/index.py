@@ -1,8 +1,8 @@
 """An index of four bytes is read and written as a whole page, and not at once.
 
 Problem:
-    `SharedInt.value` takes all of the segment's buffer for one number, and XNU rounds that up to a
-    page of 16384 bytes: a reader may see half of a write.
+    `SharedInt.value` takes all of the segment's buffer for one number. XNU rounds that up to a page
+    of 16384 bytes, which are not read and written at once: a reader may see half of a write.
 
 Fix:
     `SharedInt` becomes a class derived from it and from ctypes' `c_uint32`, which lies on the first

@@ -2,8 +2,9 @@
 
 Problem:
     XNU looks twice at the state of a Unix socket that is written to, and the peer may close it
-    between the two looks (`uipc_send` in `bsd/kern/uipc_usrreq.c`). `MsgpackTransport.send()` knows
-    `EPIPE`, as Linux says, and from 2026-08-13 `ECONNRESET`, and raises this one as it is.
+    between the two ("Socket is not connected"; `uipc_send` in `bsd/kern/uipc_usrreq.c`).
+    `MsgpackTransport.send()` knows `EPIPE`, as Linux says, and from 2026-08-13 `ECONNRESET`, and
+    raises this one as it is.
 
 Fix:
     `send()` is told `EPIPE`, and raises upstream's own `TransportClosed`.

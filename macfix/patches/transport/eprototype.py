@@ -1,8 +1,8 @@
 """A write to a TCP peer that has closed is a failure: `EPROTOTYPE` up to macOS 11.
 
 Problem:
-    A write to a TCP connection that is being torn down fails so (`tcp_usr_send` in
-    `bsd/netinet/tcp_usrreq.c`), and later where a network filter diverts the connection.
+    A write to a TCP connection that is being torn down fails so ("Protocol wrong type for socket";
+    `tcp_usr_send` in `bsd/netinet/tcp_usrreq.c`), and later where a network filter diverts it.
     `MsgpackTransport.send()` knows `EPIPE`, as Linux says, and from 2026-08-13 `ECONNRESET`, and
     raises this one as it is.
 
