@@ -250,21 +250,16 @@ def _open_place_of_macfix() -> str | None:
     """The first file or folder of the package that every user of the machine can change."""
     for place, _, names in os.walk(os.path.join(ROOT, "macfix")):
         for name in ("", *names):
-            try:
-                found = world_writable(os.path.join(place, name))
-            except OSError:
-                continue  # a link to nowhere: nothing that could be executed
-            if found is not None:
-                return found
+            with contextlib.suppress(OSError):  # a link to nowhere has nothing to execute
+                if found := world_writable(os.path.join(place, name)):
+                    return found
     return world_writable(ROOT)
 
 
 def _read(file: str) -> bytes | None:
-    try:
-        with open(file, "rb") as stream:
-            return stream.read()
-    except OSError:
-        return None
+    with contextlib.suppress(OSError), open(file, "rb") as stream:
+        return stream.read()
+    return None
 
 
 def _compile(file: str, *, anew: bool) -> None:

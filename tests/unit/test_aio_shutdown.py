@@ -295,6 +295,9 @@ def test_what_interrupts_the_leaving_is_upstreams_to_swallow(
         raise InterruptError
 
     class Translator:
+        async def __aenter__(self) -> None:
+            pass
+
         async def __aexit__(self, kind: object, error: BaseException, trace: object) -> bool:
             told.append(error)
             return swallows
@@ -302,12 +305,16 @@ def test_what_interrupts_the_leaving_is_upstreams_to_swallow(
     monkeypatch.setattr(_shutdown, "_leave", interrupted)
     side = SimpleNamespace(heard=None)
     channel = SimpleNamespace(_aio_task=SimpleNamespace(_self_side=side), _trio_exited=True)
-    left = _shutdown.LeaveFirst(Translator(), channel).__aexit__(None, None, None)
+
+    async def leave_it() -> None:
+        async with _shutdown._left_first(Translator(), channel):
+            pass
+
     if swallows:
-        assert asyncio.run(left) is True
+        asyncio.run(leave_it())
     else:
         with pytest.raises(InterruptError):
-            asyncio.run(left)
+            asyncio.run(leave_it())
     assert [type(error) for error in told] == [InterruptError]
 
 

@@ -427,12 +427,6 @@ def test_a_stand_in_has_the_parameters_that_upstream_looks_for(target: Any) -> N
     ]
 
 
-def test_the_parameters_of_a_target_are_taken_once() -> None:
-    first, second = (with_runner(wants, runs) for _ in range(2))
-    assert first is not second
-    assert first.__signature__ is second.__signature__  # type: ignore[attr-defined]
-
-
 def test_a_stand_in_has_the_marks_of_its_target() -> None:
     async def marked() -> None:
         pass
