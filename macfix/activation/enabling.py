@@ -148,10 +148,11 @@ def problems(flags: Sequence[str] = ()) -> list[str]:
     Args:
         flags: the options of the interpreter that they are started with.
     """
+    if not os.path.isfile(_SOURCE):
+        return [_NOT_INSTALLED]
     files = written()
     if not files:
-        how = "`macfix enable` does it" if os.path.isfile(_SOURCE) else _NOT_INSTALLED
-        return [f"macfix is not enabled in {sys.prefix}: {how}"]
+        return [f"macfix is not enabled in {sys.prefix}: `macfix enable` does it"]
     found = _problems_of(files[0])
     if sys.flags.no_site:
         found.append("this interpreter runs with -S, which leaves out all .pth files: leave it out")

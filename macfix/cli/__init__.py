@@ -21,10 +21,10 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     Returns:
         The exit code; a program that is run replaces this process instead.
     """
-    if argv is None:
-        leave_out_unsafe_places()
-        argv = sys.argv[1:]
     try:
+        if argv is None:
+            leave_out_unsafe_places()
+            argv = sys.argv[1:]
         from .commands import dispatch
 
         return dispatch(list(argv))

@@ -661,6 +661,8 @@ def test_a_zipapp_runs_programs_and_cannot_be_enabled(tmp_path: Path) -> None:
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {LOOK!r}], check=True)"
     assert environment.run(app, "-c", child, **ON) == PATCHED
     assert "install it into the environment" in refused(environment, app, "enable")
+    said = environments.run(environment.python, app, "enable", "--check", cwd=tmp_path).stdout
+    assert "install it into the environment" in said
 
 
 def test_an_environment_of_links_as_uv_makes_it(wheel: Path, tmp_path: Path) -> None:
