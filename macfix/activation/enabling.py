@@ -37,7 +37,7 @@ _PROBE = """
 import sys
 there = any(hasattr(finder, "is_macfix") for finder in sys.meta_path)
 root = getattr(sys.modules.get("_macfix_autoload"), "_root", None)
-print("\\nmacfix comes up from", ascii(there and root))
+print("\\nmacfix comes up from", ascii(root) if there else "nowhere: sys.meta_path lacks it")
 """
 _ANSWER = "macfix comes up from "
 _NOT_INSTALLED = f"macfix runs out of {ROOT}: install it into the environment to enable it there"
@@ -65,9 +65,9 @@ def folder() -> str:
     Raises:
         CannotEnableError: if there is none that the interpreter looks into.
     """
-    user = site.getusersitepackages()
-    if site.ENABLE_USER_SITE and os.path.realpath(ROOT) == os.path.realpath(user):
-        return user
+    has_user = site.ENABLE_USER_SITE and sys.prefix == sys.base_prefix
+    if has_user and os.path.realpath(ROOT) == os.path.realpath(site.getusersitepackages()):
+        return site.getusersitepackages()
     chosen = sysconfig.get_path("purelib")
     known = {os.path.realpath(place) for place in site.getsitepackages()}
     if os.path.realpath(chosen) not in known:

@@ -30,6 +30,13 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         return dispatch(list(argv))
     except KeyboardInterrupt:
         return 130
+    except ImportError as error:  # of a module that stands in the place of one that macfix needs
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = error.path or (trace and trace.tb_frame.f_code.co_filename)
+        print(f"macfix: cannot be imported: {error} (in {where})", file=sys.stderr)
+        return 1
 
 
 def leave_out_unsafe_places() -> None:

@@ -65,6 +65,8 @@ RUNNERS = {
 
 def dispatch(words: list[str]) -> int:
     """Do what *words* say; the answer is the exit code."""
+    if sys.stdout is not None and sys.stdout.closed:  # by a sitecustomize: nobody is to read it
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # keys and paths may hold anything
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -34,7 +35,20 @@ def run(words: Sequence[str], *, simulate: str | None, patched: bool) -> NoRetur
         if patched and config.enabled:
             _once.join_tree()  # now: its children may be the first that import an upstream
             changes |= registry.variables()
-    runner.run(locate(words), changes)
+    program = locate(words)
+    _close_what_was_closed()
+    runner.run(program, changes)
+
+
+def _close_what_was_closed() -> None:
+    """Close the standard streams that the program would have found closed without macfix.
+
+    SQLite opens `/dev/null` in their place, as whatever is opened first would get their numbers.
+    """
+    for descriptor, stream in enumerate((sys.__stdin__, sys.__stdout__, sys.__stderr__)):
+        if stream is None:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
 
 def simulation_spec(spec: str) -> str:

@@ -577,6 +577,9 @@ def test_a_user_site(user_site: Path, tmp_path: Path) -> None:
     assert look("-E", "-m", "macfix", "-c", LOOK, **ON) == PATCHED
     own = with_the_users_packages(tmp_path / "env")
     assert look("-m", "macfix", "enable", "--check", python=own.python)
+    assert "was not enabled" in look("-m", "macfix", "disable", python=own.python)
+    assert str(own.pth) in look("-m", "macfix", "enable", python=own.python)
+    assert str(own.pth) in look("-m", "macfix", "disable", python=own.python)
     environments.lay_out_macfix(own.packages)
     assert "starts another macfix" in done_in(own, "enable", "--check", **home).stdout
     assert "was not enabled" in look("-m", "macfix", "disable", python=own.python)

@@ -172,6 +172,25 @@ def test_a_home_that_is_none_is_no_traceback(enabled: Environment, command: str,
     assert not (enabled.folder / "relative").exists()
 
 
+def test_a_module_that_hides_one_that_macfix_needs_is_named_in_one_line(
+    enabled: Environment, tmp_path: Path
+) -> None:
+    (tmp_path / "json.py").write_text("raise ImportError('mine')\n")
+    words = ["-m", "macfix", "status"]
+    done = environments.run(enabled.python, *words, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"macfix: cannot be imported: mine (in {tmp_path / 'json.py'})\n"
+
+
+def test_a_stream_that_a_sitecustomize_has_closed_is_no_traceback(
+    environment: Environment, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.stdout.close()\n")
+    words = ["-m", "macfix", "status"]
+    done = environments.run(environment.python, *words, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert "Traceback" not in done.stderr
+
+
 def test_ctrl_c_ends_a_command_with_130_and_no_traceback(
     environment: Environment, tmp_path: Path
 ) -> None:

@@ -405,6 +405,25 @@ def test_a_file_that_cannot_be_opened(twins: Twins) -> None:
     assert shown.returncode == 2
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_what_was_closed_stays_closed(tmp_path: Path, closed: str) -> None:
+    """SQLite, which macfix uses before the program starts, opens `/dev/null` in its place."""
+    look = (
+        "import os, sys; found = [os.path.exists(f'/dev/fd/{n}') for n in range(3)]; "
+        f"open({str(tmp_path / 'found')!r}, 'a').write(repr((found, sys.stdin is None)) + ';')"
+    )
+    (tmp_path / "prog.py").write_text(look)
+    for words in ("", "-m macfix "):
+        subprocess.run(
+            ["sh", "-c", f"{sys.executable} {words}prog.py {closed}"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY), **ACTIVE},
+            check=True,
+        )
+    alone, by_macfix, _ = (tmp_path / "found").read_text().split(";")
+    assert by_macfix == alone
+
+
 def test_a_program_from_a_pipe_is_run_whole(twins: Twins) -> None:
     """As the shell's `<(…)` is one."""
     text = "#!/usr/bin/env python\nfirst = 1\n" + "x = 2\n" * 9000 + "print(first)\n"
