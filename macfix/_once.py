@@ -51,8 +51,10 @@ def is_first(message: str, folder: str | None) -> bool:
     if not tree.isalnum():
         return True
     temporary = os.path.join(tempfile.gettempdir(), f"macfix-said-{os.geteuid()}")
-    usable = folder is not None and not owner_is_somebody_else(folder)
-    for place in [os.path.join(folder or "", "said")] * usable + [temporary]:
+    places = [temporary]
+    if folder is not None and not owner_is_somebody_else(folder):
+        places.insert(0, os.path.join(folder, "said"))
+    for place in places:
         with contextlib.suppress(OSError, AttributeError):  # or a hashlib.py of the program's
             return _is_first_of_tree(message, tree, place)
     return True

@@ -172,12 +172,19 @@ def test_a_home_that_is_none_is_no_traceback(enabled: Environment, command: str,
     assert not (enabled.folder / "relative").exists()
 
 
+def status_beside(
+    environment: Environment, file: Path, text: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `macfix status` where a module with *text* is in the way."""
+    file.write_text(text)
+    words, folder = ["-m", "macfix", "status"], file.parent
+    return environments.run(environment.python, *words, cwd=folder, PYTHONPATH=str(folder))
+
+
 def test_a_module_that_hides_one_that_macfix_needs_is_named_in_one_line(
     enabled: Environment, tmp_path: Path
 ) -> None:
-    (tmp_path / "json.py").write_text("raise ImportError('mine')\n")
-    words = ["-m", "macfix", "status"]
-    done = environments.run(enabled.python, *words, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    done = status_beside(enabled, tmp_path / "json.py", "raise ImportError('mine')\n")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"macfix: cannot be imported: mine (in {tmp_path / 'json.py'})\n"
 
@@ -185,9 +192,9 @@ def test_a_module_that_hides_one_that_macfix_needs_is_named_in_one_line(
 def test_a_stream_that_a_sitecustomize_has_closed_is_no_traceback(
     environment: Environment, tmp_path: Path
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import sys; sys.stdout.close()\n")
-    words = ["-m", "macfix", "status"]
-    done = environments.run(environment.python, *words, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    done = status_beside(
+        environment, tmp_path / "sitecustomize.py", "import sys; sys.stdout.close()\n"
+    )
     assert "Traceback" not in done.stderr
 
 

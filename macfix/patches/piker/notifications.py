@@ -21,12 +21,12 @@ Remove when:
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import function, has_constant
 
 FUNCTION = "notify_from_ems_status_msg"
@@ -48,9 +48,7 @@ def diagnose(source: Source) -> Diagnosis:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
-    def notify(
-        wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    def notify(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
         message = inspect.signature(wrapped).bind(*args, **kwargs).arguments["msg"]
         return _show(message.pformat(), module.log)
 

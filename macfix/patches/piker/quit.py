@@ -25,13 +25,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
 from contextlib import nullcontext
 from importlib import import_module
 from types import FrameType, ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
+from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.errors import warn
 from macfix.engine.syntax import calls, contains, function, imports_from
 
@@ -57,9 +57,7 @@ def install(module: ModuleType, changes: Changes) -> None:
     changes.wrap(module, FUNCTION, _run_qtractor)
 
 
-def _run_qtractor(
-    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _run_qtractor(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     # protected: SIGINT reaches trio also where one of its tasks has Qt handle events or paint
     protect = import_module("trio").lowlevel.enable_ki_protection
     qt = import_module("PyQt5.QtWidgets").QApplication
