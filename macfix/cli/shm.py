@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from macfix.darwin.segments import database, place, reaping
-from macfix.darwin.segments.database import Race
+from macfix.darwin.segments import place, reaping
 from macfix.darwin.segments.kernel import probe, unlink_segment
 from macfix.darwin.segments.names import InvalidKeyError, kernel_name
 from macfix.darwin.segments.reaping import LEAKED, UNCLEAR, Finding, sort_out
@@ -72,11 +71,9 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _ls(args: argparse.Namespace, path: str) -> int:
-    findings, races = findings_in(path), _races(path)
+    findings = findings_in(path)
     if args.json:
-        latest = [race._asdict() for race in races[-20:]]
-        counted = {"count": len(races), "latest": latest}
-        _print_json({"segments": [_facts(one) for one in findings], "races": counted})
+        _print_json({"segments": [_facts(one) for one in findings]})
         return 0
     if findings:
         _print_table(findings)
@@ -84,12 +81,6 @@ def _ls(args: argparse.Namespace, path: str) -> int:
         print(f"{_count(len(findings), 'segment')}, {_size(total)} of memory")
     else:
         print("no shared memory segments")
-    if races:
-        last = races[-1]
-        print(
-            f"{_count(len(races), 'teardown race')} (a segment was gone when a process came to "
-            f"unlink it), the last {_age(last.when)} ago: {last.key!r}, process {last.pid}"
-        )
     return 0
 
 
@@ -166,13 +157,6 @@ def findings_in(path: str) -> list[Finding]:
 
 def _sorted(findings: list[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda one: one.record.created)
-
-
-def _races(path: str) -> list[Race]:
-    if not os.path.exists(path):
-        return []
-    with database.transaction(path) as db:
-        return [Race(*row) for row in db.execute(database.RACES)]
 
 
 def _is_called(finding: Finding, key: str) -> bool:

@@ -79,7 +79,7 @@ def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
 
 def test_where_there_is_nothing_it_says_so(shell: Shell) -> None:
     assert shell.run("ls") == "no shared memory segments\n" and shell.code == 0
-    assert shell.json("ls") == {"segments": [], "races": {"count": 0, "latest": []}}
+    assert shell.json("ls") == {"segments": []}
     assert shell.run("reap") == "0 segments, 0 B, freed\n" and shell.code == 0
     assert shell.json("reap") == []
     for words in (("show", "nothing"), ("reap", "--force", "nothing"), ("forget", "nothing")):
@@ -250,18 +250,6 @@ def test_forget_removes_the_record_only(key: str, owner: MakeOwner, shell: Shell
     creator.kill()
     assert shell.json("reap") == [] and exists(key)
     assert len(remove(key, key + "_first", key + "_last")) == 3
-
-
-def test_races_are_counted_and_shown(key: str, owner: MakeOwner, shell: Shell) -> None:
-    for _ in range(2):
-        late = owner()
-        with pytest.raises(AssertionError, match="FileNotFoundError"):
-            late.do(f"shm_unlink({key!r})")
-    out = shell.run("ls")
-    assert "2 teardown races" in out and repr(key) in out and str(late.pid) in out
-    races = shell.json("ls")["races"]
-    assert races["count"] == 2
-    assert [race["key"] for race in races["latest"]] == [key, key]
 
 
 def test_what_a_terminal_cannot_show_is_written_out(owner: MakeOwner, shell: Shell) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from macfix import Changes
 from macfix.darwin.limits import OpenFiles
-from macfix.darwin.segments import registry
+from macfix.darwin.segments import registry, shared_memory
 from macfix.darwin.segments.kernel import probe
 from macfix.darwin.segments.names import kernel_name
 from macfix.darwin.segments.shared_memory import ShareableList, SharedMemory, shm_unlink
@@ -345,14 +345,14 @@ def test_the_process_joins_its_tree_as_long_as_it_is_patched(
 
 def test_a_race_is_a_note_for_status_until_it_is_reverted() -> None:
     notes: dict[str, str] = {}
-    before, changes = list(registry.observers), Changes(notes)
+    before, changes = list(shared_memory.observers), Changes(notes)
     names.install(stock_module(), changes)
     with pytest.raises(FileNotFoundError):
         shm_unlink(KEY)
     (text,) = notes.values()
-    assert repr(KEY) in text and text.startswith(f"{registry.races}, ")
+    assert repr(KEY) in text and text.startswith(f"{shared_memory.races}, ")
     changes.revert()
-    assert registry.observers == before
+    assert shared_memory.observers == before
 
 
 @pytest.mark.parametrize("suffix", ["", "_first", "_last"])

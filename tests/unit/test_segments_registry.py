@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from macfix.darwin.segments import database, place, reaping, registry
+from macfix.darwin.segments import database, place, reaping, registry, shared_memory
 from macfix.darwin.segments.kernel import probe
 from macfix.darwin.segments.label import UNLABELLED
 from macfix.darwin.segments.names import kernel_name
@@ -479,13 +479,13 @@ def test_what_is_broken_off_is_not_written(key: str) -> None:
     registry.join()
     with pytest.raises(KeyboardInterrupt), registry.signed() as (db, _):
         assert db is not None
-        db.execute(database.ADD_RACE, (key, 1, 1.0))
+        db.execute(database.FOUND_TREE, ("broken off",))
         raise KeyboardInterrupt
-    assert rows("race") == []
+    assert ("broken off",) not in rows("tree")
     use(key)
 
 
-# -- odd rows, races -------------------------------------------------------------------------------
+# -- odd rows -------------------------------------------------------------------------------
 
 
 ODD = [
@@ -551,24 +551,14 @@ def test_unlinking_takes_what_is_not_known_to_be_complete_off_the_record(key: st
     assert rows("segment") == []
 
 
-def test_a_race_is_counted_told_and_on_record(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_race_is_counted_and_told(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, int]] = []
-    monkeypatch.setattr(registry, "observers", [lambda *what: told.append(what)])
-    before = registry.races
+    monkeypatch.setattr(shared_memory, "observers", [lambda *what: told.append(what)])
+    before = shared_memory.races
     for _ in range(2):
         with pytest.raises(FileNotFoundError):
             shm_unlink(key)
     assert told == [(key, before + 1), (key, before + 2)]
-    assert [(race[1], race[2]) for race in rows("race")] == [(key, os.getpid())] * 2
-
-
-def test_only_the_latest_races_are_kept(key: str) -> None:
-    registry.join()
-    with database.transaction(place.location()) as db:
-        for number in range(1010):
-            db.execute(database.ADD_RACE, (f"k{number}", 1, 0.0))
-        kept = [key for key, *_ in db.execute(database.RACES)]
-    assert kept == [f"k{number}" for number in range(10, 1010)]
 
 
 def test_at_the_interpreters_end_nothing_is_said(key: str) -> None:

@@ -54,7 +54,6 @@ def test_many_processes_destroy_the_same_arrays_at_once(
     assert report["unnamed"] == []  # every warning names its key
     counted = report["counted"]
     assert counted["here"] > 0 and str(counted["here"]) in counted["ledger"]
-    assert counted["recorded"] > 0
     tables.add(
         f"{PROCESSES} processes destroy the same {report['segments']} segments, {ROUNDS} rounds",
         *(str(vintage), f"{report['warnings']} races", "no error", f"{finished.seconds:.0f} s"),

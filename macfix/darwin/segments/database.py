@@ -51,18 +51,10 @@ class Record(NamedTuple):
     made: bool
 
 
-class Race(NamedTuple):
-    """A segment that was gone when the process *pid* came to unlink it."""
-
-    key: str
-    pid: int
-    when: float
-
-
 # -- the statements --------------------------------------------------------------------------------
 
 SCHEMA = (
-    "CREATE TABLE tree (id TEXT PRIMARY KEY, reaped INT) WITHOUT ROWID",
+    "CREATE TABLE tree (id TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE process (tree TEXT, pid INT, start TEXT, program TEXT,"
     " PRIMARY KEY (tree, pid, start)) WITHOUT ROWID",
     "CREATE TABLE segment (name TEXT, mark TEXT, key TEXT, size INT, head TEXT NOT NULL, pid INT,"
@@ -72,15 +64,11 @@ SCHEMA = (
     "CREATE TRIGGER nothing_to_hold AFTER DELETE ON segment"
     " WHEN NOT EXISTS (SELECT 1 FROM segment WHERE name = OLD.name)"
     " BEGIN DELETE FROM holder WHERE name = OLD.name; END",
-    "CREATE TABLE race (number INTEGER PRIMARY KEY, key TEXT, pid INT, at REAL)",
-    "CREATE TRIGGER enough_races AFTER INSERT ON race"
-    " BEGIN DELETE FROM race WHERE number <= NEW.number - 1000; END",
     f"PRAGMA user_version = {place.VERSION}",
 )
 
-FOUND_TREE = "INSERT OR IGNORE INTO tree VALUES (?, 0)"
+FOUND_TREE = "INSERT OR IGNORE INTO tree VALUES (?)"
 IS_FOUNDED = "SELECT 1 FROM tree WHERE id = ?"
-BE_FIRST_TO_REAP = "UPDATE tree SET reaped = 1 WHERE id = ? AND NOT reaped"
 DESERTED = "SELECT id FROM tree WHERE id NOT IN (SELECT tree FROM process)"
 REMOVE_DESERTED = f"DELETE FROM tree WHERE id IN ({DESERTED} EXCEPT SELECT tree FROM holder)"
 
@@ -103,9 +91,6 @@ KEEPERS = (
     " WHERE tree = holder.tree), 'the registry does not know the processes of its tree')"
     f" FROM segment JOIN holder USING (name) WHERE tree NOT IN ({DESERTED})"
 )
-
-RACES = "SELECT key, pid, at FROM race ORDER BY number"
-ADD_RACE = "INSERT INTO race (key, pid, at) VALUES (?, ?, ?)"
 
 _RECORDS = (  # the file may hold anything, a record does not
     "SELECT name, ifnull(CAST(mark AS TEXT), ''), ifnull(CAST(key AS TEXT), ''),"
@@ -134,8 +119,7 @@ def records(db: sqlite3.Connection, statement: str, values: Any = ()) -> list[Re
 def transaction(path: str) -> Iterator[sqlite3.Connection]:
     """One transaction that may write, committed at the end unless an exception leaves it.
 
-    Raises:
-        UnavailableError: if the database cannot be used; nothing was written then.
+    Raises `UnavailableError` if the database cannot be used; nothing was written then.
     """
     global _is_busy
     with _lock:

@@ -35,6 +35,11 @@ class Probe:
     label: Label | None = None
     note: str | None = None
 
+    @property
+    def mark(self) -> str:
+        """The mark on its label; "" where it has none."""
+        return self.label.mark if self.label is not None else ""
+
 
 def open_segment(name: str, flags: int) -> int:
     """Return a descriptor (closed on exec) of the segment `name`; raises `OSError`."""

@@ -23,7 +23,7 @@ STATE_DIR_VARIABLE = "MACFIX_STATE_DIR"
 TREE_VARIABLE = "MACFIX_SHM_TREE"
 """Environment variable: the tree that a process belongs to, a colon, its registry's path."""
 OFF = frozenset({"off", "0", "no", "false"})
-VERSION = 2
+VERSION = 3
 
 _SUFFIX = f".{VERSION}.sqlite3"
 # and what the versions of macfix before this registry have kept here

@@ -42,9 +42,7 @@ def sort_out(path: str, *, free: bool) -> list[Finding]:
 
     All is decided and done in one transaction, so that nobody creates, attaches or joins meanwhile.
 
-    Raises:
-        UnavailableError: if the registry cannot be used.
-        OSError: if the kernel does not tell who lives.
+    Raises `UnavailableError`, and `OSError` if the kernel does not tell who lives.
     """
     findings = []
     with transaction(path) as db:
@@ -64,9 +62,7 @@ def sort_out(path: str, *, free: bool) -> list[Finding]:
 def remove(path: str, key: str, *, unlink: bool) -> list[Record]:
     """Remove the record of *key* (or kernel's name) and its indexes, and *unlink* them, or not.
 
-    Raises:
-        UnavailableError: if the registry cannot be used.
-        OSError: if the kernel refuses.
+    Raises `UnavailableError`, and `OSError` if the kernel refuses.
     """
     with transaction(path) as db:
         called = records(db, database.RECORDS_CALLED, {"key": key})
@@ -112,12 +108,12 @@ def _settle(db: sqlite3.Connection, record: Record, who: str, free: bool) -> Fin
 def _doubt(db: sqlite3.Connection, record: Record, found: Probe) -> str:
     """Return what speaks against *found* being what was created under that name."""
     if found.label is not None:
-        return "" if _is_on_record(db, record.name, found) else _OTHER
+        return "" if _is_on_record(db, record.name, found.mark) else _OTHER
     if record.head != record.name:
         if found.length not in (*range(UNLABELLED + 1), *_PAGES):
             return _OTHER
         array = probe(record.head)
-        if array is None or _is_on_record(db, record.head, array):
+        if array is None or _is_on_record(db, record.head, array.mark):
             return ""
         return "it is an index, and its array is not the one on record"
     if not record.made and _is_unfinished(record, found):
@@ -125,9 +121,7 @@ def _doubt(db: sqlite3.Connection, record: Record, found: Probe) -> str:
     return "it bears no mark, so that it may be another segment of the same name"
 
 
-def _is_on_record(db: sqlite3.Connection, name: str, found: Probe) -> bool:
-    """Say whether *found* bears the mark of a creation of *name*."""
-    mark = found.label.mark if found.label is not None else None
+def _is_on_record(db: sqlite3.Connection, name: str, mark: str) -> bool:
     return db.execute(database.IS_ON_RECORD, (name, mark)).fetchone() is not None
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from macfix import _once
 from macfix.darwin.segments import database, place, reaping
-from macfix.darwin.segments.database import Race, Record, log, patiently, records, report
+from macfix.darwin.segments.database import Record, log, patiently, records, report
 from macfix.darwin.segments.kernel import probe, unlink_segment
 from macfix.darwin.segments.label import UNLABELLED
 from macfix.darwin.segments.names import kernel_name
@@ -32,12 +32,6 @@ from macfix.darwin.segments.processes import this_process
 VARIABLE = place.TREE_VARIABLE
 REAP_VARIABLE = "MACFIX_SHM_REAP"
 """Environment variable: `off` leaves what is leaked until `macfix shm reap`."""
-
-observers: list[Callable[[str, int], object]] = []
-"""Called at each race, with the key and with `races`."""
-
-races = 0
-"""How many races this process has met."""
 
 
 class Member:
@@ -84,13 +78,9 @@ def join() -> Callable[[], None] | None:
         What undoes the change of the environment, if there was one.
     """
     before = os.environ.get(VARIABLE)
-
-    def ask(db: sqlite3.Connection, tree: str) -> bool:
-        return db.execute(database.BE_FIRST_TO_REAP, (tree,)).rowcount == 1
-
-    with signed(ask) as (_, is_first):
+    with signed():
         pass
-    if is_first and not place.is_off(REAP_VARIABLE):
+    if not place.is_off(REAP_VARIABLE) and _once.is_first("leaked memory", place.folder()):
         try:
             reaping.sort_out(place.location(), free=True)
         except Exception as error:  # what is leaked must not keep anybody from working
@@ -157,30 +147,13 @@ def attachment(name: str) -> Iterator[list[Record]]:
         yield known or []
 
 
-def unlink(name: str, key: str) -> None:
-    """Unlink the segment *name*, and its record with it.
-
-    Raises:
-        FileNotFoundError: if there is none: a race, which is counted and told to `observers`.
-        OSError: if the kernel refuses.
-    """
-    global races
-    gone: FileNotFoundError | None = None
+def unlink(name: str) -> None:
+    """Unlink the segment *name*, and its record with it; raises what the kernel answers."""
     with signed() as (db, _):
         mark = _mark_of(name)
-        try:
-            unlink_segment(name)
-        except FileNotFoundError as error:
-            gone = error
-        if db is not None and gone is not None:
-            db.execute(database.ADD_RACE, Race(key, os.getpid(), time.time()))
-        elif db is not None:
+        unlink_segment(name)
+        if db is not None:
             db.execute(database.ERASE, (name, mark))
-    if gone is not None:
-        races += 1
-        for observer in list(observers):
-            observer(key, races)
-        raise gone
 
 
 @contextlib.contextmanager
@@ -236,10 +209,7 @@ def _mark_of(name: str) -> str | None:
     """Return the mark of what has *name*: None if nothing has, "" where no mark can be seen."""
     with contextlib.suppress(OSError):
         found = probe(name)
-        if found is None:
-            return None
-        if found.label is not None:
-            return found.label.mark
+        return None if found is None else found.mark
     return ""
 
 

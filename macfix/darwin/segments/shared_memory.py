@@ -56,6 +56,12 @@ an absurd size exhausts the kernel before it is refused.
 ATTACH_PATIENCE = 0.5
 """Seconds that attaching waits for a creator who has not sized the segment yet."""
 
+observers: list[Callable[[str, int], object]] = []
+"""Called at each race, with the key and with `races`."""
+
+races = 0
+"""How many segments were gone when this process came to unlink them."""
+
 _PAGES = (4096, 16384)
 _WORD = 4  # bytes
 _MMAP_OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
@@ -291,13 +297,20 @@ def shm_unlink(name: str) -> None:
 
     Takes a key with or without a slash before it, as Linux does.
 
-    Raises `InvalidKeyError`; `FileNotFoundError` when there is none, which also counts as a race
-    (`registry.observers`); `PermissionError` when it is another user's.
+    Raises `InvalidKeyError`; `FileNotFoundError` when there is none: a race, which is counted and
+    told to `observers`; `PermissionError` when it is another user's.
     """
+    global races
     key = name[1:] if isinstance(name, str) and name.startswith("/") else name
     name = kernel_name(key)
-    with _naming(key, "cannot unlink it"):
-        registry.unlink(name, key)
+    try:
+        with _naming(key, "cannot unlink it"):
+            registry.unlink(name)
+    except FileNotFoundError:
+        races += 1
+        for observer in list(observers):
+            observer(key, races)
+        raise
 
 
 @contextlib.contextmanager

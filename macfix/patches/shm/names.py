@@ -33,7 +33,12 @@ from types import ModuleType
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.darwin.segments import registry
-from macfix.darwin.segments.shared_memory import ShareableList, SharedMemory, shm_unlink
+from macfix.darwin.segments.shared_memory import (
+    ShareableList,
+    SharedMemory,
+    observers,
+    shm_unlink,
+)
 from macfix.engine.syntax import calls
 
 from ._repro import upstream
@@ -79,8 +84,8 @@ def install(module: ModuleType, changes: Changes) -> None:
     if (leave := registry.join()) is not None:
         changes.on_revert(leave)
     observer = partial(_note_race, changes)
-    registry.observers.append(observer)
-    changes.on_revert(partial(registry.observers.remove, observer))
+    observers.append(observer)
+    changes.on_revert(partial(observers.remove, observer))
 
 
 def _note_race(changes: Changes, key: str, count: int) -> None:

@@ -133,17 +133,12 @@ def left(keys: list[str]) -> list[str]:
 
 
 def counted() -> dict[str, Any]:
-    """Return what macfix has counted: in this process's ledger, and on disk."""
+    """Return what macfix has counted, and what this process's ledger says of it."""
     import macfix
-    from macfix.darwin.segments import database, place, registry
+    from macfix.darwin.segments import shared_memory
 
-    with database.transaction(place.location()) as db:
-        recorded = db.execute(database.RACES).fetchall()
-    return {
-        "here": registry.races,
-        "recorded": len(recorded),
-        "ledger": macfix.status().notes.get("shared memory teardown races"),
-    }
+    ledger = macfix.status().notes.get("shared memory teardown races")
+    return {"here": shared_memory.races, "ledger": ledger}
 
 
 if __name__ == "__main__":
