@@ -29,6 +29,12 @@ GUESTS = frozenset(
 )
 """Top-level modules that are guests wherever they lie."""
 
+_GUESTS_INSIDE = frozenset(
+    {"trio._core", "trio._core._run", "trio.lowlevel"}
+    | {"trio._subprocess", "trio._subprocess_platform"}
+)
+"""Modules of hosts that decide how trio waits: with kqueue, as on a Mac."""
+
 _KNOWN_HOSTS = """
     _pytest aiohttp anyio asyncio cffi greenlet llvmlite msgspec mypy numba numpy outcome pandas
     pexpect pip pluggy polars psutil ptyprocess pyarrow PyQt5 PyQt6 pyqtgraph PySide6 pytest scipy
@@ -65,6 +71,8 @@ def is_guest(name: str, filename: str) -> bool:
     """Say whether code of module `name`, compiled from `filename`, is to see Darwin."""
     if name == _TRUTH or name.startswith(_TRUTH + "."):
         return False
+    if name in _GUESTS_INSIDE:
+        return True
     top = name.partition(".")[0]
     if name not in _MAIN and (top in _guests or top in HOSTS):
         return top in _guests

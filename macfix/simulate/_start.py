@@ -15,7 +15,7 @@ SPEC_VARIABLE = "MACFIX_SIMULATE"
 OLDEST, NEWEST = (3, 10), (3, 14)
 
 _TOOK_DECISIONS = (
-    "trio.socket",
+    "trio",
     "tractor",
     "piker",
     "multiprocessing.context",
@@ -85,7 +85,7 @@ def _refuse_where_unfaithful() -> None:
 
 
 def _install(spec: Spec) -> None:
-    from . import _dev_shm, _files, _limits, _platform, _segments, _semaphores, _sockets
+    from . import _dev_shm, _files, _kqueue, _limits, _platform, _segments, _semaphores, _sockets
 
     calls = _segments.Segments(spec, _segments.prepare())
     _limits.install(spec)
@@ -93,4 +93,5 @@ def _install(spec: Spec) -> None:
     _files.install(spec, calls)
     _sockets.install(spec)
     _semaphores.install()
+    _kqueue.install()
     _platform.install(spec)

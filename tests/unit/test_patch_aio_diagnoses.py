@@ -92,6 +92,27 @@ async def load_aio_clients():
         ib.disconnect()
 """
 
+EVENTS = """
+class KqueueIOManager:
+    def process_events(self, events):
+        for event in events:
+            key = (event.ident, event.filter)
+            receiver = {lookup}
+            if receiver is not None:
+                receiver.put_nowait(event)
+"""
+
+GUARDED_EVENTS = """
+class KqueueIOManager:
+    def process_events(self, events):
+        for event in events:
+            key = (event.ident, event.filter)
+            try:
+                receiver = self._registered[key]
+            except KeyError:
+                continue
+"""
+
 NEEDED, FIXED, UNKNOWN = "needed", "not needed", "unknown"
 
 
@@ -139,6 +160,11 @@ NEEDED, FIXED, UNKNOWN = "needed", "not needed", "unknown"
         ("aio-deribit-feeds", FEEDS.format(last="except ValueError"), NEEDED),
         ("aio-deribit-feeds", FEEDS.format(last="finally").replace("stop", "end"), UNKNOWN),
         ("aio-deribit-feeds", CHANNEL, FIXED),
+        ("aio-kqueue-events", EVENTS.format(lookup="self._registered[key]"), NEEDED),
+        ("aio-kqueue-events", EVENTS.format(lookup="self._registered.get(key)"), FIXED),
+        ("aio-kqueue-events", EVENTS.format(lookup="self._waiting(key)"), UNKNOWN),
+        ("aio-kqueue-events", GUARDED_EVENTS, FIXED),
+        ("aio-kqueue-events", CHANNEL, FIXED),
         ("aio-ib-clients", CLIENTS, FIXED),
         ("aio-ib-clients", CLIENTS.replace("ib.disconnect()", "pass"), NEEDED),
         ("aio-ib-clients", CLIENTS.replace("connectAsync", "connect"), UNKNOWN),

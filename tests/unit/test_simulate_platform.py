@@ -69,7 +69,7 @@ tell(selector=selectors.DefaultSelector.__name__, sendfile=shutil._USE_CP_SENDFI
      inner=platform._sys_version()[0] if hasattr(platform, "_sys_version") else "")
 """
     seen = on.mac(snippet)
-    assert seen["selector"] == "EpollSelector" and seen["sendfile"] is True
+    assert seen["selector"] == "KqueueSelector" and seen["sendfile"] is True
     assert seen["config"] == "linux" and seen["c"].startswith("libc.so")
 
 

@@ -17,6 +17,7 @@ PATCHES: dict[str, tuple[str, ...]] = {
     ),
     "tractor._runtime": ("root_interrupt",),
     "tractor.runtime._runtime": ("root_interrupt",),
+    "trio._core._io_kqueue": ("kqueue_events",),
     "piker.brokers.deribit.api": ("deribit_feeds",),
     "piker.brokers.ib.api": ("ib_clients",),
 }
