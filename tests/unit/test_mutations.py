@@ -34,6 +34,7 @@ PIKERS_TARGETS = {
     "piker.data._sharedmem",
     "piker.storage.cli",
     "piker.tsp",
+    "piker.ui._event",
     "piker.ui._exec",
     "piker.ui._notify",
 }

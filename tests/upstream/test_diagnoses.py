@@ -27,7 +27,7 @@ RUNTIME, NEW_RUNTIME = "tractor._runtime", "tractor.runtime._runtime"
 IB, DERIBIT = "piker.brokers.ib.api", "piker.brokers.deribit.api"
 NATIVEDB = "piker.storage.nativedb"
 CHART = "piker.ui._exec"
-NOTIFY = "piker.ui._notify"
+NOTIFY, EVENTS = "piker.ui._notify", "piker.ui._event"
 
 STATES = {
     ("runtime-dir-env", STATE): {"568fb18d": NEEDED, "e7cefba6": FIXED},
@@ -62,6 +62,7 @@ STATES = {
     ("piker-strange-files", NATIVEDB): {"first": NEEDED},
     ("piker-quit", CHART): {"first": FIXED, "788771bd": NEEDED},
     ("piker-notifications", NOTIFY): {"first": NEEDED},
+    ("piker-keys", EVENTS): {"first": NEEDED},
 }
 """For each patch and target: the commits at which the state changes, and what it is from there.
 

@@ -6,6 +6,7 @@ shared memory. The exchange is `piker_synth`, so no network is needed. See `docs
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from tests.support.charts import Chart
 from tests.support.launcher import Launcher
 from tests.support.reports import Tables
 from tests.support.sandbox import Sandbox
-from tests.support.surroundings import HEAVY, STARTED_WITH
+from tests.support.surroundings import HEAVY, REPOSITORY, STARTED_WITH
 from tests.support.upstream import PIKERS_TRACTOR
 from tests.support.worlds import ON_A_MAC, PLAIN_LINUX
 
@@ -39,7 +40,8 @@ TO_END = 60.0
 TO_STAY = 5.0
 """Seconds after which what still runs is taken to stay."""
 
-IMPORT_EVERYTHING = Path(__file__).parent / "programs" / "import_everything.py"
+PROGRAMS = Path(__file__).parent / "programs"
+IMPORT_EVERYTHING, KEYS = PROGRAMS / "import_everything.py", PROGRAMS / "piker_keys.py"
 
 SIMULATION = () if ON_A_MAC else ("--simulate",)
 """What goes between `macfix` and the program to be on a Mac with the cures."""
@@ -204,6 +206,26 @@ def test_on_a_mac_with_macfix_every_module_imports_as_on_linux(piker: Piker) -> 
     assert on_linux.returncode == 0, str(on_linux)
     assert int(on_linux.stdout.split()[-2]) > 150, str(on_linux)
     assert on_a_mac.stdout == on_linux.stdout, str(on_a_mac)
+
+
+@pytest.mark.timeout(3 * TO_COME_UP)
+def test_each_key_does_what_the_docs_say(piker: Piker) -> None:
+    def pressed(skip: str) -> list[list[str]]:
+        command = [piker.python, "-m", "macfix", *SIMULATION, KEYS]
+        finished = replace(piker, plain=piker.plain | {"MACFIX_SKIP": skip}).finish(command)
+        assert finished.returncode == 0, str(finished)
+        rows: list[list[str]] = json.loads(finished.stdout.splitlines()[-1])
+        return rows
+
+    table = [
+        f"| {where} | {keys} | {without} | {'the same' if cured == without else cured} |"
+        for (where, keys, without), (_, _, cured) in zip(
+            pressed("piker-keys"), pressed("uds-backlog"), strict=True
+        )
+    ]
+    page = (REPOSITORY / "docs" / "piker.md").read_text()
+    shown = page.partition("<!-- keys -->")[2].partition("<!-- end -->")[0].splitlines()
+    assert shown[4:-1] == table, "docs/piker.md has another table than:\n" + "\n".join(table)
 
 
 @one_at_a_time

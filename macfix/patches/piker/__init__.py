@@ -6,6 +6,7 @@ from macfix.patches._modules import hooks
 
 PATCHES: dict[str, tuple[str, ...]] = {
     "piker.storage.nativedb": ("strange_files",),
+    "piker.ui._event": ("keys",),
     "piker.ui._exec": ("quit",),
     "piker.ui._notify": ("notifications",),
 }
