@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import TextIO, cast
 
 from macfix import __version__
 from macfix import simulate as simulation
@@ -15,6 +17,7 @@ from macfix.activation.locate import CannotRunError
 from macfix.engine.config import VARIABLES
 
 from . import run
+from .output import CannotWriteError, Output
 from .tables import facts
 
 DESCRIPTION = (
@@ -41,7 +44,7 @@ environment:
 exit codes:
   of a program that is run: its own
   0    all is well
-  1    the command found something wrong
+  1    the command found something wrong, or cannot write what it found
   2    the command line is wrong, or there is no such program
   130  Ctrl-C
 """
@@ -65,31 +68,21 @@ RUNNERS = {
 
 def dispatch(words: list[str]) -> int:
     """Do what *words* say; the answer is the exit code."""
-    if sys.stdout is not None and sys.stdout.closed:  # by a sitecustomize: nobody is to read it
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
         sys.stdout.reconfigure(errors="backslashreplace")  # keys and paths may hold anything
+    # a sitecustomize may have closed it: nobody is to read it
+    readable = sys.stdout is not None and not sys.stdout.closed
     try:
-        status = _dispatch(words)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except (CannotRunError, simulation.SimulationError) as error:
-        print(f"macfix: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:  # of the environment: a full disk, a pipe that nobody reads
-        return _failed(error)
-    return status
-
-
-def _failed(error: OSError) -> int:
-    if not isinstance(error, BrokenPipeError):  # else whoever read it has seen enough
-        print(f"macfix: {error}", file=sys.stderr)
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
+        with contextlib.redirect_stdout(cast("TextIO", Output(sys.stdout)) if readable else None):
+            status = _dispatch(words)
+            print(end="", flush=True)
+    except CannotWriteError as error:
+        (why,) = error.args
+        if not isinstance(why, BrokenPipeError):  # else whoever read it has seen enough
+            print(f"macfix: cannot write to standard output: {why.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains as it ends
-    return 1
+        return 1
+    return status
 
 
 def _dispatch(words: list[str]) -> int:
@@ -103,6 +96,12 @@ def _dispatch(words: list[str]) -> int:
         return _run("run", words, simulate)
     except SystemExit as end:  # argparse: 0 after --help or --version, 2 for what makes no sense
         return int(end.code or 0)
+    except (CannotRunError, simulation.SimulationError) as error:
+        print(f"macfix: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # of the environment: a disk that is full
+        print(f"macfix: {error}", file=sys.stderr)
+        return 1
 
 
 def _run(command: str, words: list[str], simulate: str | None) -> int:

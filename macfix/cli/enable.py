@@ -7,6 +7,8 @@ import sys
 
 from macfix.activation import enabling
 
+from .output import tell
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``macfix enable``."""
@@ -28,7 +30,7 @@ def main(args: argparse.Namespace) -> int:
     except enabling.CannotEnableError as error:
         print(f"macfix enable: {error}", file=sys.stderr)
         return 1
-    print(f"macfix {'is now' if changed else 'was already'} enabled in {sys.prefix}: {file}")
+    tell(f"macfix {'is now' if changed else 'was already'} enabled in {sys.prefix}: {file}")
     if sys.platform != "darwin":
         print(f"On {sys.platform} it stays inactive, except with MACFIX_SIMULATE or MACFIX_FORCE.")
     problems = enabling.problems()
