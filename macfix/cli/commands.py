@@ -17,8 +17,7 @@ from macfix.activation.locate import CannotRunError
 from macfix.engine.config import VARIABLES
 
 from . import run
-from .output import CannotWriteError, Output
-from .tables import facts
+from .output import CannotWriteError, Output, facts
 
 DESCRIPTION = (
     "Run piker, tractor, and programs that use them, on macOS without touching their code."
@@ -68,10 +67,9 @@ RUNNERS = {
 
 def dispatch(words: list[str]) -> int:
     """Do what *words* say; the answer is the exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
+    readable = sys.stdout is not None and not sys.stdout.closed  # by a sitecustomize
+    if readable and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # keys and paths may hold anything
-    # a sitecustomize may have closed it: nobody is to read it
-    readable = sys.stdout is not None and not sys.stdout.closed
     try:
         with contextlib.redirect_stdout(cast("TextIO", Output(sys.stdout)) if readable else None):
             status = _dispatch(words)

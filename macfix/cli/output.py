@@ -1,9 +1,62 @@
-"""Standard output that cannot be written to: the same for every command."""
+"""What commands print: aligned tables and lists, to a standard output that may take nothing."""
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+GAP = "  "
+LEAST = 24
+"""Columns that the last cell of a row gets at least before its text is wrapped."""
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], width: int | None = None) -> str:
+    """*rows* below *headers* and a rule, all columns aligned.
+
+    Args:
+        headers: a title for each column.
+        rows: as many cells each. The last one may be long: it is wrapped within its column.
+        width: columns of the terminal; the real one's unless given, and no limit if standard
+            output is no terminal.
+    """
+    cells = [tuple(headers), *(tuple(row) for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
+    room = _room(widths[:-1], width)
+    lines = [_row(cells[0], widths, room), GAP.join("-" * min(w, room) for w in widths)]
+    lines += [_row(row, widths, room) for row in cells[1:]]
+    return "\n".join(lines)
+
+
+def facts(rows: Iterable[tuple[str, str]], width: int | None = None) -> str:
+    """Names and what is to be said of each, aligned, without headers."""
+    cells = [("", name, text) for name, text in rows]
+    widths = [0, max((len(name) for _, name, _ in cells), default=0), 0]
+    room = _room(widths[:-1], width)
+    return "\n".join(_row(row, widths, room) for row in cells)
+
+
+def _row(row: Sequence[str], widths: Sequence[int], room: int) -> str:
+    *first, last = row
+    start = "".join(cell.ljust(width) + GAP for cell, width in zip(first, widths, strict=False))
+    wrapped = [
+        part
+        for line in last.splitlines() or [""]
+        for part in textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False)
+        or [""]
+    ]
+    text = start + ("\n" + " " * len(start)).join(wrapped)
+    return "\n".join(line.rstrip() for line in text.split("\n"))
+
+
+def _room(before: Sequence[int], width: int | None) -> int:
+    """The columns left for the last cell of a row."""
+    if width is None:
+        is_terminal = sys.stdout is not None and sys.stdout.isatty()
+        width = shutil.get_terminal_size().columns if is_terminal else sys.maxsize
+    return max(width - sum(before) - len(before) * len(GAP), LEAST)
 
 
 class CannotWriteError(Exception):

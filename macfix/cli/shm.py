@@ -16,8 +16,7 @@ from macfix.darwin.segments.kernel import probe, unlink_segment
 from macfix.darwin.segments.names import InvalidKeyError, kernel_name
 from macfix.darwin.segments.reaping import LEAKED, UNCLEAR, Finding, sort_out
 
-from .output import tell
-from .tables import facts, table
+from .output import facts, table, tell
 
 _STATES = (
     "alive: a process of a tree that created or attached it lives.\n"
