@@ -22,7 +22,7 @@ from importlib.machinery import SourcelessFileLoader
 from importlib.util import cache_from_source
 
 from macfix._files import world_writable, write_atomically
-from macfix.engine.config import is_off
+from macfix._variables import is_off
 
 from .environment import ROOT, SITE, without_site
 

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 
+from macfix._variables import if_on
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The folder or zip file that the package ``macfix`` is in."""
 
@@ -86,7 +88,7 @@ def leave_out() -> None:
     It stays for a simulation, which cannot be taken back: children as plain Linux would give false
     answers.
     """
-    if not os.environ.get("MACFIX_SIMULATE"):
+    if not if_on(os.environ.get("MACFIX_SIMULATE")):
         _take_out()
 
 

@@ -13,6 +13,8 @@ from typing import TextIO, cast
 
 from macfix import __version__
 from macfix import simulate as simulation
+from macfix._variables import if_on
+from macfix.activation.enabling import CannotEnableError
 from macfix.activation.locate import CannotRunError
 from macfix.engine.config import VARIABLES
 
@@ -84,7 +86,7 @@ def dispatch(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    simulate = _take_simulate(words) or os.environ.get("MACFIX_SIMULATE") or None
+    simulate = _take_simulate(words) or if_on(os.environ.get("MACFIX_SIMULATE"))
     first = words[0] if words else ""
     try:
         if first in RUNNERS:

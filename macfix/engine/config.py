@@ -7,6 +7,8 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from macfix._variables import if_on, is_off
+
 VARIABLES = {
     "MACFIX": "`off`: change nothing",
     "MACFIX_SKIP": "`a,b`: leave these patches out",
@@ -33,7 +35,6 @@ _INTERNAL = frozenset(
     | {"MACFIX_HEAVY", "MACFIX_SEED", "MACFIX_UPSTREAM", "MACFIX_UVLOOP"}
     | {"MACFIX_UPSTREAM_PYTHON", "MACFIX_PIKER_PYTHON", "MACFIX_PIKER_2022_PYTHON"}
 )
-_OFF = frozenset({"off", "0", "no", "false"})
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Config:
             force=_names(env.get("MACFIX_FORCE")),
             block=_names(env.get("MACFIX_BLOCK")),
             plugins=_names(env["MACFIX_PLUGINS"]) if "MACFIX_PLUGINS" in env else None,
-            strict=(env.get("MACFIX_STRICT") or "").strip().lower() not in _OFF | {""},
+            strict=if_on(env.get("MACFIX_STRICT")) is not None,
             cache=_cache_folder(env),
             unknown=tuple(sorted(given - VARIABLES.keys() - _INTERNAL)),
             empty=tuple(name for name in lists if name in env and not _names(env[name])),
@@ -127,11 +128,6 @@ class Config:
             )
             for name in sorted(set(names).difference(known))
         ]
-
-
-def is_off(value: str | None) -> bool:
-    """Whether *value*, of a variable, says "off"."""
-    return (value or "").strip().lower() in _OFF
 
 
 def _names(value: str | None) -> frozenset[str]:

@@ -720,3 +720,5 @@ def test_a_host_can_find_it_by_its_entry_point(enabled: Environment) -> None:
 
 def _with_path(environment: Environment, code: str) -> str:
     return f"import sys; sys.path.append({str(environment.packages)!r})\n{code}"
+    for off in (" ", "0", "Off", "no", "false "):
+        assert enabled.run("-c", look, **simulated | {"MACFIX_SIMULATE": off}) == "linux 0"

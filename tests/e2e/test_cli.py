@@ -176,7 +176,21 @@ def test_the_variable_simulates_as_the_option_does(folder: Path) -> None:
     assert run(folder, "prog.py", MACFIX_SIMULATE="1").stdout.startswith("darwin 42")
     done = run(folder, "prog.py", MACFIX_SIMULATE="1", MACFIX="off")
     assert done.stdout.startswith("darwin 1")
-    assert run(folder, "prog.py", MACFIX_SIMULATE="").stdout.startswith("linux 1")  # it is not set
+    for off in ("", " ", "0", "Off", "no", "false "):
+        done = run(folder, "prog.py", MACFIX_SIMULATE=off)
+        assert (done.stderr, done.stdout.split(" [")[0]) == ("", "linux 1")
+        done = run(folder, "simulate", "prog.py", MACFIX_SIMULATE=off)
+        assert (done.stderr, done.stdout.split(" [")[0]) == ("", "darwin 1")
+
+
+def test_what_the_runner_has_named_stays_after_deactivating(folder: Path) -> None:
+    """Relatives of the process have these names, too."""
+    program = (
+        "import os, macfix, tractor.own; before = {**os.environ}; macfix.deactivate(); "
+        "names = 'MACFIX_TREE', 'MACFIX_SHM_TREE'; "
+        "print(*(os.environ[name] == before[name] for name in names))"
+    )
+    assert run(folder, *SIMULATED, "-c", program).stdout == "True True\n"
 
 
 @on_linux

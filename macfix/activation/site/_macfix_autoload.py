@@ -19,6 +19,7 @@ PACKAGES = ("tractor", "piker")
 is_macfix = True
 """How macfix knows that this module waits: it is a finder on ``sys.meta_path`` itself."""
 
+_OFF = ("off", "0", "no", "false")  # as macfix._variables, which is not imported here
 _asked = set()
 _root = None
 
@@ -38,11 +39,12 @@ def start(root, folder):
             del sys.modules[__name__]  # another environment's may come by this name
         return
     environ = os.environ
-    if environ.get("MACFIX_SIMULATE") and sys.platform != "darwin":
-        _simulate(root, environ["MACFIX_SIMULATE"])
+    spec = environ.get("MACFIX_SIMULATE", "").strip()
+    if spec and spec.lower() not in _OFF and sys.platform != "darwin":
+        _simulate(root, spec)
     if sys.platform != "darwin" and "MACFIX_FORCE" not in environ:
         return
-    off = environ.get("MACFIX", "").strip().lower() in ("off", "0", "no", "false")
+    off = environ.get("MACFIX", "").strip().lower() in _OFF
     if not off and not any(hasattr(finder, "is_macfix") for finder in sys.meta_path):
         _root = root
         sys.meta_path = [sys.modules[__name__], *sys.meta_path]

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from macfix import _once
+from macfix._variables import is_off
 from macfix.darwin.segments import database, place, reaping
 from macfix.darwin.segments.database import Race, Record, log, patiently, records, report
 from macfix.darwin.segments.kernel import probe, unlink_segment
@@ -90,7 +91,7 @@ def join() -> Callable[[], None] | None:
 
     with signed(ask) as (_, is_first):
         pass
-    if is_first and not place.is_off(REAP_VARIABLE):
+    if is_first and not is_off(os.environ.get(REAP_VARIABLE)):
         try:
             reaping.sort_out(place.location(), free=True)
         except Exception as error:  # what is leaked must not keep anybody from working
