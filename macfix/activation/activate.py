@@ -65,6 +65,8 @@ def activate(*, children: bool = True) -> bool:
             finder.go_first()
     if children:
         environment.apply()
+        if environment.OBSTACLE and "_macfix_autoload" not in sys.modules:  # no .pth has started it
+            warn(f"children are not patched: {environment.OBSTACLE}; `macfix enable` reaches them")
     if first and any(package in sys.modules for package in patches.PACKAGES):
         finder.start_engine()
     return True

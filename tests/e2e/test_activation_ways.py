@@ -275,7 +275,13 @@ def test_a_macfix_in_a_path_with_a_colon_runs_no_program_and_says_why(
     assert f"a path with ':' in it ({target}) cannot go on PYTHONPATH" in said
     assert "`macfix enable` does it" in said
     environment.run("-m", "macfix", "enable")
+    twice = "import macfix; macfix.activate(); macfix.activate(); " + LOOK
+    done = environments.run(environment.python, "-c", twice, cwd=environment.folder, **ON)
+    assert done.stdout.strip() == PATCHED
+    why = f"a path with ':' in it ({target}) cannot go on PYTHONPATH; `macfix enable` reaches them"
+    assert done.stderr.count(f"MacfixWarning: children are not patched: {why}") == 1
     assert environment.run("-c", LOOK, **ON) == PATCHED
+    assert environment.run("-c", twice, **ON) == PATCHED
     assert environment.run("-m", "macfix", "-c", LOOK, **ON) == PATCHED
     path = "import os; print(os.environ.get('PYTHONPATH'))"
     assert environment.run("-m", "macfix", "-c", path, **ON) == "None"
