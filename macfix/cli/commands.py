@@ -96,12 +96,9 @@ def _dispatch(words: list[str]) -> int:
         return _run("run", words, simulate)
     except SystemExit as end:  # argparse: 0 after --help or --version, 2 for what makes no sense
         return int(end.code or 0)
-    except (CannotRunError, simulation.SimulationError) as error:
+    except (CannotRunError, simulation.SimulationError, CannotEnableError, OSError) as error:
         print(f"macfix: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:  # of the environment: a disk that is full
-        print(f"macfix: {error}", file=sys.stderr)
-        return 1
+        return 1 if isinstance(error, (CannotEnableError, OSError)) else 2
 
 
 def _run(command: str, words: list[str], simulate: str | None) -> int:

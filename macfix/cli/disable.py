@@ -16,11 +16,6 @@ def main(args: argparse.Namespace) -> int:
     Returns:
         0 if it is disabled now, else 1.
     """
-    try:
-        removed = enabling.disable()
-    except enabling.CannotEnableError as error:
-        print(f"macfix disable: {error}", file=sys.stderr)
-        return 1
-    removals = "\n".join(f"removed {file}" for file in removed)
+    removals = "\n".join(f"removed {file}" for file in enabling.disable())
     tell(removals or f"macfix was not enabled in {sys.prefix}")
     return 0

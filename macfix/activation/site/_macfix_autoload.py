@@ -30,11 +30,13 @@ def start(root, folder):
     Args:
         root: the folder that the package macfix is in.
         folder: where this file was when that was written down. If it is elsewhere now, the
-            environment was moved or copied, and what *root* names is not its macfix.
+            environment was moved or copied, and what *root* names is not its macfix. Then, and
+            where that is gone, the next ``start()`` has its turn.
     """
     global _root
     here = os.path.dirname(__file__)
-    if here != folder and os.path.realpath(here) != os.path.realpath(folder):
+    moved = here != folder and os.path.realpath(here) != os.path.realpath(folder)
+    if moved or not (os.path.isdir(os.path.join(root, "macfix")) or os.path.isfile(root)):
         if _root is None:
             del sys.modules[__name__]  # another environment's may come by this name
         return
@@ -126,17 +128,14 @@ def _activate():
 def _simulate(root, spec):
     """Make this process a Mac, or end it: as plain Linux it would give false answers."""
     try:
-        if not _import_macfix(root):
-            return
-        from macfix.simulate import SimulationError, start
+        if _import_macfix(root):
+            from macfix.simulate import start
+
+            start(spec)
     except Exception as error:
         report(error)
-        return
-    try:
-        start(spec)
-    except SimulationError as error:
-        report(error)
-        os._exit(2)
+        if type(error).__name__ == "SimulationError":
+            os._exit(2)
 
 
 def _import_macfix(root):
