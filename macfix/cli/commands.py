@@ -9,14 +9,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TextIO, cast
+from typing import NoReturn, TextIO, cast
 
 from macfix import __version__
 from macfix import simulate as simulation
 from macfix._variables import if_on
 from macfix.activation.enabling import CannotEnableError
 from macfix.activation.locate import CannotRunError
-from macfix.engine.config import VARIABLES
+from macfix.activation.runner import CommandLine
+from macfix.engine.config import VARIABLES, nearest
 
 from . import run
 from .output import CannotWriteError, Output, facts
@@ -36,8 +37,10 @@ PROGRAM is looked for in this order; everything after it belongs to the program:
   a package        with a __main__ module
 `macfix run status` runs a program that goes by the name of a command.
 
-SPEC says which Mac to simulate, for instance names=31,page=4096; the default is an Apple silicon
-Mac as strict as they get. MACFIX_SIMULATE=SPEC in the environment is the same as --simulate=SPEC.
+`macfix simulate PROGRAM` leaves it unpatched, to fail as on a Mac; `macfix --simulate PROGRAM`
+patches it. SPEC says which Mac to simulate, for instance names=31,page=4096; the default is an
+Apple silicon Mac as strict as they get. MACFIX_SIMULATE=SPEC in the environment is the same as
+--simulate=SPEC; blank, 0, off, no and false are no simulation.
 
 environment:
 {facts([("  " + name, meaning.replace("`", "")) for name, meaning in VARIABLES.items()], 100)}
@@ -52,7 +55,7 @@ exit codes:
 
 SUMMARIES = {
     "run": "Run a program; the same as giving the program alone",
-    "simulate": "Run a program as on a Mac without macfix (needs Linux)",
+    "simulate": "Run a program as on a Mac, unpatched (needs Linux)",
     "status": "The state of every patch with the upstreams that are installed here",
     "enable": "Activate macfix in every interpreter of this environment (--check: look)",
     "disable": "Undo `macfix enable`",
@@ -104,7 +107,9 @@ def _dispatch(words: list[str]) -> int:
 def _run(command: str, words: list[str], simulate: str | None) -> int:
     simulate = _take_simulate(words) or simulate
     if not words or not _is_program(words[0]):
-        _usage_of_runner(command, words)
+        parser = _parser_of(command, usage=RUNNERS[command])
+        parser.add_argument("--simulate", metavar="SPEC", nargs="?", help="which Mac to simulate")
+        _refuse(parser, words)
     if command == "simulate":
         run.run(words, simulate=simulate or DEFAULT_SIMULATION, patched=False)
     run.run(words, simulate=simulate, patched=True)
@@ -129,9 +134,7 @@ def _command(words: Sequence[str], simulate: str | None) -> int:
         return 2
     name, arguments = words[0], words[1:]
     if name not in SUMMARIES:
-        parser = _main_parser()
-        parser.parse_args(words)
-        parser.error(f"there is no command or program in {' '.join(words)}")
+        _refuse(_main_parser(), words)
     module = import_module(f"macfix.cli.{name}")
     parser = _parser_of(name)
     if hasattr(module, "add_arguments"):
@@ -144,19 +147,19 @@ def _command(words: Sequence[str], simulate: str | None) -> int:
     return main(args)
 
 
-def _usage_of_runner(name: str, words: Sequence[str]) -> None:
-    """Answer for ``run`` or ``simulate`` without a program: with help, or with an error.
-
-    Raises:
-        SystemExit: always.
-    """
-    parser = _parser_of(name, usage=RUNNERS[name])
-    parser.add_argument("--simulate", metavar="SPEC", nargs="?", help="which Mac to simulate")
-    if not {"-h", "--help"}.isdisjoint(words[:1]):
-        parser.parse_args(words[:1])
-    elif not words:
+def _refuse(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
+    """Answer *words* that begin no program: with help, the version, or an error that has a hint."""
+    parser.parse_known_args(words[:1])
+    if not words:
         parser.error("no program was given")
-    parser.error(f"unknown option {words[0]} (the options of a program come after the program)")
+    option = words[0].partition("=")[0]
+    hint = nearest(option, ("--simulate", "--version", "--help"))
+    if option == "--" or option[1:2] in tuple("bBdEiIOPqsSuvWxX"):
+        python = CommandLine.parse(["", *words])
+        words = ["python", *python.flags, "-m", parser.prog, python.kind, python.program]
+        right = " ".join(filter(None, words))
+        hint = f"; try `{right}` (Python's own options stand before -m)"
+    parser.error(f"unknown option {option}{hint or ' (those of a program come after it)'}")
 
 
 def _main_parser() -> argparse.ArgumentParser:

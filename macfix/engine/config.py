@@ -106,7 +106,7 @@ class Config:
     def complaints(self) -> list[str]:
         """What is wrong with the variables by themselves, one sentence each."""
         found = [
-            f"macfix has no variable {name}{_nearest(name, VARIABLES, 'MACFIX_')}"
+            f"macfix has no variable {name}{nearest(name, VARIABLES, 'MACFIX_')}"
             for name in self.unknown
         ]
         found += [f"{name} is set and names nothing: unset it" for name in self.empty]
@@ -118,7 +118,7 @@ class Config:
     def wrong_names(self, patches: Collection[str], plugins: Collection[str]) -> list[str]:
         """The names that no patch of *patches*, or plugin of *plugins*, has; one sentence each."""
         return [
-            f"{variable}: there is no {kind} {name!r}{_nearest(name, known)}"
+            f"{variable}: there is no {kind} {name!r}{nearest(name, known)}"
             for variable, names, kind, known in (
                 ("MACFIX_SKIP", self.skip, "patch", patches),
                 ("MACFIX_ONLY", self.only or (), "patch", patches),
@@ -134,7 +134,7 @@ def _names(value: str | None) -> frozenset[str]:
     return frozenset(name.strip() for name in (value or "").split(",") if name.strip())
 
 
-def _nearest(name: str, known: Iterable[str], start: str = "") -> str:
+def nearest(name: str, known: Iterable[str], start: str = "") -> str:
     """The words that name the nearest of *known*; *start*, which all have, does not count."""
     ends = [each.removeprefix(start) for each in known]
     import difflib  # only where something is misspelt
