@@ -105,9 +105,7 @@ def _check_reach(flags: Sequence[str]) -> None:
     why = environment.OBSTACLE
     if sys.flags.ignore_environment:
         why = f"with {'-I' if sys.flags.isolated else '-E'} Python ignores PYTHONPATH"
-    else:
-        return
-    if found := enabling.problems(flags):
+    if why and (found := enabling.problems(flags)):
         raise CannotRunError(f"{why}, so macfix cannot get into the program; {'; '.join(found)}")
 
 
