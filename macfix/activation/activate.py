@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from macfix import patches
+from macfix._variables import if_on
 from macfix.engine.config import Config
 from macfix.engine.engine import Engine
 from macfix.engine.errors import warn
@@ -52,7 +53,7 @@ def activate(*, children: bool = True) -> bool:
     global _finder
     config = Config.from_environ()
     if not config.wanted:
-        if config.enabled and os.environ.get("MACFIX_SIMULATE"):
+        if config.enabled and if_on(os.environ.get("MACFIX_SIMULATE")):
             warn(_why_not())
         return False
     with _lock:
@@ -64,6 +65,8 @@ def activate(*, children: bool = True) -> bool:
             finder.go_first()
     if children:
         environment.apply()
+        if environment.OBSTACLE and "_macfix_autoload" not in sys.modules:  # no .pth has started it
+            warn(f"children are not patched: {environment.OBSTACLE}; `macfix enable` reaches them")
     if first and any(package in sys.modules for package in patches.PACKAGES):
         finder.start_engine()
     return True
@@ -126,7 +129,7 @@ def _why_not() -> str:
         return "MACFIX=off"
     if config.wanted:
         return "activate() was not called"
-    if os.environ.get("MACFIX_SIMULATE"):
+    if if_on(os.environ.get("MACFIX_SIMULATE")):
         return (
             "MACFIX_SIMULATE counts when an interpreter comes up with macfix, not later: start "
             "`python -m macfix --simulate PROGRAM` (`-m pytest --macfix` for a test suite)"

@@ -17,12 +17,13 @@ import stat
 import subprocess
 import sys
 import sysconfig
+from ast import literal_eval
 from collections.abc import Sequence
 from importlib.machinery import SourcelessFileLoader
 from importlib.util import cache_from_source
 
 from macfix._files import world_writable, write_atomically
-from macfix.engine.config import is_off
+from macfix._variables import is_off
 
 from .environment import ROOT, SITE, without_site
 
@@ -135,10 +136,10 @@ def disable() -> list[str]:
 def written(name: str = NAME) -> list[str]:
     """The files *name* that macfix wrote, of this version or another one, for this interpreter."""
     folders = [sysconfig.get_path("purelib"), *site.getsitepackages()]
-    if site.ENABLE_USER_SITE:
-        folders.append(site.getusersitepackages())
-    places = {os.path.realpath(place): place for place in reversed(folders)}  # two spellings of one
-    files = [os.path.join(place, name) for place in reversed(places.values())]
+    if site.ENABLE_USER_SITE:  # site, too, looks there before it looks into the base of a venv
+        folders.insert(1, site.getusersitepackages())
+    places = {os.path.realpath(place): place for place in folders}  # two spellings of one
+    files = [os.path.join(place, name) for place in places.values()]
     return [file for file in files if (data := _read(file)) is not None and _is_ours(data)]
 
 
@@ -169,13 +170,17 @@ def _problems_of(file: str) -> list[str]:
     if _flags(file) & _HIDDEN:
         found.append(f"{file} is hidden (UF_HIDDEN), so site skips it: `macfix enable` shows it")
     for name, wanted in _contents(place).items():
-        data = _read(os.path.join(place, name))
+        data = _read(os.path.join(place, name)) or b""
         if data != wanted:
             why = "is missing or of another version"
-            if name == NAME:
-                why = "starts another macfix than this one"
-                if ascii(place).encode() not in (data or b""):
+            with contextlib.suppress(ValueError, SyntaxError):  # it is not the line that starts it
+                root, written_for = literal_eval(data.decode().rpartition("autoload.start")[2])
+                if written_for != place:
                     why = "was written for another folder: the environment was moved or copied"
+                elif root != os.path.realpath(ROOT):
+                    is_there = os.path.isdir(os.path.join(root, "macfix"))
+                    why = f"starts the macfix in {root}, which "
+                    why += "wins over this one" if is_there else "is gone"
             found.append(f"{os.path.join(place, name)} {why}: `macfix enable` puts that right")
     return found
 

@@ -15,11 +15,18 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 
+from macfix._variables import if_on
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The folder or zip file that the package ``macfix`` is in."""
 
 SITE = os.path.join(ROOT, "macfix", "activation", "site")
 """The folder with macfix's ``sitecustomize.py``."""
+
+OBSTACLE = ""
+"""Why children cannot come up with macfix in this way; nothing if they can."""
+if os.pathsep in ROOT:
+    OBSTACLE = f"a path with {os.pathsep!r} in it ({ROOT}) cannot go on PYTHONPATH"
 
 _added = False
 """Whether :func:`apply` has put macfix's folder on ``PYTHONPATH``."""
@@ -38,7 +45,7 @@ def variables(
     rest = without_site(environ.get("PYTHONPATH", ""))
     # An empty entry would mean the current directory, so none must come into being here.
     changes = {}
-    if os.pathsep not in SITE:  # else it would be two folders: `macfix enable` is the way in
+    if not OBSTACLE:  # else `macfix enable` is the way in
         changes["PYTHONPATH"] = SITE + os.pathsep + rest if rest else SITE
     if simulate is not None:
         changes["MACFIX_SIMULATE"] = simulate
@@ -86,7 +93,7 @@ def leave_out() -> None:
     It stays for a simulation, which cannot be taken back: children as plain Linux would give false
     answers.
     """
-    if not os.environ.get("MACFIX_SIMULATE"):
+    if not if_on(os.environ.get("MACFIX_SIMULATE")):
         _take_out()
 
 

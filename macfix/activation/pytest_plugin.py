@@ -4,7 +4,7 @@ Ask with ``pytest --macfix``, with ``macfix = true`` in pytest's configuration, 
 ``MACFIX_PYTEST=1``. macfix is then active before any ``conftest.py`` is imported, and in the
 processes that the tests start; afterwards the process is as it was.
 
-Every pytest of the environment imports this module: it imports nothing of macfix until it is asked.
+Every pytest of the environment imports this module: it imports no more of macfix until it is asked.
 
 PYTEST_DONT_REWRITE
 """
@@ -12,14 +12,14 @@ PYTEST_DONT_REWRITE
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from macfix._variables import if_on
 
 if TYPE_CHECKING:
     import pytest
 
 VARIABLE = "MACFIX_PYTEST"
-_OFF = frozenset({"", "0", "off", "no", "false"})
-_UNDO = "_macfix_undo"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,15 +32,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
-    """Activate macfix, before the first ``conftest.py`` can import an upstream."""
+    """Activate macfix, before the first ``conftest.py`` can import an upstream.
+
+    That is undone when pytest ends, but for an interpreter that came up with it (``enable``).
+    """
     if not _is_wanted(early_config):
         return
     from macfix.activation import activate, environment
 
     was_active, waited = activate.active_finder() is not None, activate.waits()
     if activate.activate() and not was_active:
-        undo = environment.restore if waited else activate.deactivate
-        setattr(early_config, _UNDO, undo)
+        undo: Any = environment.restore if waited else activate.deactivate
+        early_config.add_cleanup(undo)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -53,20 +56,9 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return f"macfix: {__version__}, {why()}"
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Undo what this plugin has done: pytest may run more than once in a process.
-
-    An interpreter that came up waiting for an upstream (``macfix enable``) stays active.
-    """
-    undo = getattr(config, _UNDO, None)
-    if undo is not None:
-        setattr(config, _UNDO, None)
-        undo()
-
-
 def _is_wanted(config: pytest.Config) -> bool:
     return bool(
         config.known_args_namespace.macfix
         or config.getini("macfix")
-        or os.environ.get(VARIABLE, "").strip().lower() not in _OFF
+        or if_on(os.environ.get(VARIABLE))
     )

@@ -102,13 +102,10 @@ def _check_reach(flags: Sequence[str]) -> None:
             "with -S Python executes neither sitecustomize nor .pth files, so macfix cannot get "
             "into the program: leave out -S"
         )
-    if os.pathsep in environment.SITE:
-        why = f"a path with {os.pathsep!r} in it ({environment.ROOT}) cannot go on PYTHONPATH"
-    elif sys.flags.ignore_environment:
+    why = environment.OBSTACLE
+    if sys.flags.ignore_environment:
         why = f"with {'-I' if sys.flags.isolated else '-E'} Python ignores PYTHONPATH"
-    else:
-        return
-    if found := enabling.problems(flags):
+    if why and (found := enabling.problems(flags)):
         raise CannotRunError(f"{why}, so macfix cannot get into the program; {'; '.join(found)}")
 
 

@@ -1,9 +1,4 @@
-"""The command line: ``python -m macfix`` and the script ``macfix``.
-
-Exit codes: a program that is run gives its own; otherwise 0 is success, 1 means that the command
-found something wrong (``status``: a patch failed or does not know an upstream; ``demo``: a fix
-failed), 2 that the command line is wrong or that there is no such program, and 130 Ctrl-C.
-"""
+"""The command line: ``python -m macfix`` and the script ``macfix``; its help has the exit codes."""
 
 # No import here, nor in macfix/__init__.py, of anything that an interpreter has not loaded when it
 # starts `python -m macfix`, not even of __future__: it would come from the current directory.

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import NoReturn, TextIO, cast
 
 from macfix import __version__
 from macfix import simulate as simulation
+from macfix._variables import if_on
+from macfix.activation.enabling import CannotEnableError
 from macfix.activation.locate import CannotRunError
-from macfix.engine.config import VARIABLES
+from macfix.activation.runner import CommandLine
+from macfix.engine.config import VARIABLES, nearest
 
 from . import run
-from .tables import facts
+from .output import CannotWriteError, Output, facts
 
 DESCRIPTION = (
     "Run piker, tractor, and programs that use them, on macOS without touching their code."
@@ -32,8 +37,10 @@ PROGRAM is looked for in this order; everything after it belongs to the program:
   a package        with a __main__ module
 `macfix run status` runs a program that goes by the name of a command.
 
-SPEC says which Mac to simulate, for instance names=31,page=4096; the default is an Apple silicon
-Mac as strict as they get. MACFIX_SIMULATE=SPEC in the environment is the same as --simulate=SPEC.
+`macfix simulate PROGRAM` leaves it unpatched, to fail as on a Mac; `macfix --simulate PROGRAM`
+patches it. SPEC says which Mac to simulate, for instance names=31,page=4096; the default is an
+Apple silicon Mac as strict as they get. MACFIX_SIMULATE=SPEC in the environment is the same as
+--simulate=SPEC; blank, 0, off, no and false are no simulation.
 
 environment:
 {facts([("  " + name, meaning.replace("`", "")) for name, meaning in VARIABLES.items()], 100)}
@@ -41,14 +48,14 @@ environment:
 exit codes:
   of a program that is run: its own
   0    all is well
-  1    the command found something wrong
+  1    the command found something wrong, or cannot write what it found
   2    the command line is wrong, or there is no such program
   130  Ctrl-C
 """
 
 SUMMARIES = {
     "run": "Run a program; the same as giving the program alone",
-    "simulate": "Run a program as on a Mac without macfix (needs Linux)",
+    "simulate": "Run a program as on a Mac, unpatched (needs Linux)",
     "status": "The state of every patch with the upstreams that are installed here",
     "enable": "Activate macfix in every interpreter of this environment (--check: look)",
     "disable": "Undo `macfix enable`",
@@ -65,35 +72,24 @@ RUNNERS = {
 
 def dispatch(words: list[str]) -> int:
     """Do what *words* say; the answer is the exit code."""
-    if sys.stdout is not None and sys.stdout.closed:  # by a sitecustomize: nobody is to read it
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    readable = sys.stdout is not None and not sys.stdout.closed  # by a sitecustomize
+    if readable and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # keys and paths may hold anything
     try:
-        status = _dispatch(words)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except (CannotRunError, simulation.SimulationError) as error:
-        print(f"macfix: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:  # of the environment: a full disk, a pipe that nobody reads
-        return _failed(error)
+        with contextlib.redirect_stdout(cast("TextIO", Output(sys.stdout)) if readable else None):
+            status = _dispatch(words)
+            print(end="", flush=True)
+    except CannotWriteError as error:
+        (why,) = error.args
+        if not isinstance(why, BrokenPipeError):  # else whoever read it has seen enough
+            print(f"macfix: cannot write to standard output: {why.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains as it ends
+        return 1
     return status
 
 
-def _failed(error: OSError) -> int:
-    if not isinstance(error, BrokenPipeError):  # else whoever read it has seen enough
-        print(f"macfix: {error}", file=sys.stderr)
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains as it ends
-    return 1
-
-
 def _dispatch(words: list[str]) -> int:
-    simulate = _take_simulate(words) or os.environ.get("MACFIX_SIMULATE") or None
+    simulate = _take_simulate(words) or if_on(os.environ.get("MACFIX_SIMULATE"))
     first = words[0] if words else ""
     try:
         if first in RUNNERS:
@@ -103,12 +99,17 @@ def _dispatch(words: list[str]) -> int:
         return _run("run", words, simulate)
     except SystemExit as end:  # argparse: 0 after --help or --version, 2 for what makes no sense
         return int(end.code or 0)
+    except (CannotRunError, simulation.SimulationError, CannotEnableError, OSError) as error:
+        print(f"macfix: {error}", file=sys.stderr)
+        return 1 if isinstance(error, (CannotEnableError, OSError)) else 2
 
 
 def _run(command: str, words: list[str], simulate: str | None) -> int:
     simulate = _take_simulate(words) or simulate
     if not words or not _is_program(words[0]):
-        _usage_of_runner(command, words)
+        parser = _parser_of(command, usage=RUNNERS[command])
+        parser.add_argument("--simulate", metavar="SPEC", nargs="?", help="which Mac to simulate")
+        _refuse(parser, words)
     if command == "simulate":
         run.run(words, simulate=simulate or DEFAULT_SIMULATION, patched=False)
     run.run(words, simulate=simulate, patched=True)
@@ -133,9 +134,7 @@ def _command(words: Sequence[str], simulate: str | None) -> int:
         return 2
     name, arguments = words[0], words[1:]
     if name not in SUMMARIES:
-        parser = _main_parser()
-        parser.parse_args(words)
-        parser.error(f"there is no command or program in {' '.join(words)}")
+        _refuse(_main_parser(), words)
     module = import_module(f"macfix.cli.{name}")
     parser = _parser_of(name)
     if hasattr(module, "add_arguments"):
@@ -148,19 +147,19 @@ def _command(words: Sequence[str], simulate: str | None) -> int:
     return main(args)
 
 
-def _usage_of_runner(name: str, words: Sequence[str]) -> None:
-    """Answer for ``run`` or ``simulate`` without a program: with help, or with an error.
-
-    Raises:
-        SystemExit: always.
-    """
-    parser = _parser_of(name, usage=RUNNERS[name])
-    parser.add_argument("--simulate", metavar="SPEC", nargs="?", help="which Mac to simulate")
-    if not {"-h", "--help"}.isdisjoint(words[:1]):
-        parser.parse_args(words[:1])
-    elif not words:
+def _refuse(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
+    """Answer *words* that begin no program: with help, the version, or an error that has a hint."""
+    parser.parse_known_args(words[:1])
+    if not words:
         parser.error("no program was given")
-    parser.error(f"unknown option {words[0]} (the options of a program come after the program)")
+    option = words[0].partition("=")[0]
+    hint = nearest(option, ("--simulate", "--version", "--help"))
+    if option == "--" or option[1:2] in tuple("bBdEiIOPqsSuvWxX"):
+        python = CommandLine.parse(["", *words])
+        words = ["python", *python.flags, "-m", parser.prog, python.kind, python.program]
+        right = " ".join(filter(None, words))
+        hint = f"; try `{right}` (Python's own options stand before -m)"
+    parser.error(f"unknown option {option}{hint or ' (those of a program come after it)'}")
 
 
 def _main_parser() -> argparse.ArgumentParser:

@@ -7,6 +7,8 @@ import sys
 
 from macfix.activation import enabling
 
+from .output import tell
+
 
 def main(args: argparse.Namespace) -> int:
     """Disable macfix here.
@@ -14,13 +16,6 @@ def main(args: argparse.Namespace) -> int:
     Returns:
         0 if it is disabled now, else 1.
     """
-    try:
-        removed = enabling.disable()
-    except enabling.CannotEnableError as error:
-        print(f"macfix disable: {error}", file=sys.stderr)
-        return 1
-    for file in removed:
-        print(f"removed {file}")
-    if not removed:
-        print(f"macfix was not enabled in {sys.prefix}")
+    removals = "\n".join(f"removed {file}" for file in enabling.disable())
+    tell(removals or f"macfix was not enabled in {sys.prefix}")
     return 0

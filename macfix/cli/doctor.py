@@ -20,7 +20,7 @@ from macfix.engine.config import Config
 from macfix.engine.locating import locate
 
 from . import shm
-from .tables import facts
+from .output import facts
 
 DISTRIBUTIONS = ("wrapt", "pluggy", "trio", "numpy", "tractor", "piker")
 

@@ -7,6 +7,8 @@ import sys
 
 from macfix.activation import enabling
 
+from .output import tell
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``macfix enable``."""
@@ -21,23 +23,16 @@ def main(args: argparse.Namespace) -> int:
     Returns:
         0 if interpreters of this environment come up with macfix now, else 1.
     """
-    if args.check:
-        return _tell_problems(enabling.problems())
-    try:
+    if not args.check:
         file, changed = enabling.enable()
-    except enabling.CannotEnableError as error:
-        print(f"macfix enable: {error}", file=sys.stderr)
-        return 1
-    print(f"macfix {'is now' if changed else 'was already'} enabled in {sys.prefix}: {file}")
-    if sys.platform != "darwin":
-        print(f"On {sys.platform} it stays inactive, except with MACFIX_SIMULATE or MACFIX_FORCE.")
+        tell(f"macfix {'is now' if changed else 'was already'} enabled in {sys.prefix}: {file}")
+        if sys.platform != "darwin":
+            print(f"On {sys.platform} it stays inactive, but for MACFIX_SIMULATE and MACFIX_FORCE.")
     problems = enabling.problems()
-    return _tell_problems(problems) if problems else 0
-
-
-def _tell_problems(problems: list[str]) -> int:
     for problem in problems:
         print(problem)
-    if not problems:
-        print(f"macfix is enabled in {sys.prefix}: {', '.join(enabling.written())}")
+    if args.check and not problems:
+        first, *others = enabling.written()
+        over = f" (which wins over {', '.join(others)})" if others else ""
+        print(f"macfix is enabled in {sys.prefix}: {first}{over}")
     return 1 if problems else 0

@@ -15,7 +15,7 @@ from macfix.darwin.segments.kernel import probe, unlink_segment
 from macfix.darwin.segments.names import InvalidKeyError, kernel_name
 from macfix.darwin.segments.reaping import LEAKED, UNCLEAR, Finding, sort_out
 
-from .tables import facts, table
+from .output import facts, table, tell
 
 _STATES = (
     "alive: a process of a tree that created or attached it lives.\n"
@@ -64,8 +64,6 @@ def main(args: argparse.Namespace) -> int:
     }[args.shm_command]
     try:
         return command(args, place.location())
-    except BrokenPipeError:
-        raise
     except (place.UnavailableError, OSError) as error:
         return _failed(f"there is no registry of shared memory to be used: {error}")
 
@@ -134,7 +132,7 @@ def _force(args: argparse.Namespace, path: str) -> int:
     if args.json:
         _print_json([{**_facts(one), "freed": True} for one in findings])
     else:
-        print(f"{_count(len(findings) or 1, 'segment')} freed")
+        tell(f"{_count(len(findings) or 1, 'segment')} freed")
     return 0
 
 
@@ -143,7 +141,7 @@ def _forget(args: argparse.Namespace, path: str) -> int:
     if not records:
         return _failed(f"{args.key!r} is not on record; `macfix shm ls` lists what is")
     for record in records:
-        print(f"{_printable(record.key)} ({_printable(record.name)}) is no longer on record")
+        tell(f"{_printable(record.key)} ({_printable(record.name)}) is no longer on record")
     return 0
 
 
@@ -204,9 +202,8 @@ def _print_outcome(findings: list[Finding], freed: str) -> None:
         )
         for one in findings
     ]
-    if rows:
-        print(table(("key", "size", "of", "outcome"), rows))
-    print(f"{total(findings, LEAKED)}, {freed}")
+    shown = [table(("key", "size", "of", "outcome"), rows)] if rows else []
+    tell("\n".join([*shown, f"{total(findings, LEAKED)}, {freed}"]))
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

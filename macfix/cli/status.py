@@ -17,7 +17,7 @@ from macfix.engine.plugins import Plugins
 from macfix.engine.survey import survey
 
 from . import documentation
-from .tables import table
+from .output import table
 
 PATIENCE = 120.0
 """Seconds that importing the targets may take."""

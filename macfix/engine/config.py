@@ -7,6 +7,8 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from macfix._variables import if_on, is_off
+
 VARIABLES = {
     "MACFIX": "`off`: change nothing",
     "MACFIX_SKIP": "`a,b`: leave these patches out",
@@ -33,7 +35,6 @@ _INTERNAL = frozenset(
     | {"MACFIX_HEAVY", "MACFIX_SEED", "MACFIX_UPSTREAM", "MACFIX_UVLOOP"}
     | {"MACFIX_UPSTREAM_PYTHON", "MACFIX_PIKER_PYTHON", "MACFIX_PIKER_2022_PYTHON"}
 )
-_OFF = frozenset({"off", "0", "no", "false"})
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Config:
             force=_names(env.get("MACFIX_FORCE")),
             block=_names(env.get("MACFIX_BLOCK")),
             plugins=_names(env["MACFIX_PLUGINS"]) if "MACFIX_PLUGINS" in env else None,
-            strict=(env.get("MACFIX_STRICT") or "").strip().lower() not in _OFF | {""},
+            strict=if_on(env.get("MACFIX_STRICT")) is not None,
             cache=_cache_folder(env),
             unknown=tuple(sorted(given - VARIABLES.keys() - _INTERNAL)),
             empty=tuple(name for name in lists if name in env and not _names(env[name])),
@@ -105,7 +106,7 @@ class Config:
     def complaints(self) -> list[str]:
         """What is wrong with the variables by themselves, one sentence each."""
         found = [
-            f"macfix has no variable {name}{_nearest(name, VARIABLES, 'MACFIX_')}"
+            f"macfix has no variable {name}{nearest(name, VARIABLES, 'MACFIX_')}"
             for name in self.unknown
         ]
         found += [f"{name} is set and names nothing: unset it" for name in self.empty]
@@ -117,7 +118,7 @@ class Config:
     def wrong_names(self, patches: Collection[str], plugins: Collection[str]) -> list[str]:
         """The names that no patch of *patches*, or plugin of *plugins*, has; one sentence each."""
         return [
-            f"{variable}: there is no {kind} {name!r}{_nearest(name, known)}"
+            f"{variable}: there is no {kind} {name!r}{nearest(name, known)}"
             for variable, names, kind, known in (
                 ("MACFIX_SKIP", self.skip, "patch", patches),
                 ("MACFIX_ONLY", self.only or (), "patch", patches),
@@ -129,16 +130,11 @@ class Config:
         ]
 
 
-def is_off(value: str | None) -> bool:
-    """Whether *value*, of a variable, says "off"."""
-    return (value or "").strip().lower() in _OFF
-
-
 def _names(value: str | None) -> frozenset[str]:
     return frozenset(name.strip() for name in (value or "").split(",") if name.strip())
 
 
-def _nearest(name: str, known: Iterable[str], start: str = "") -> str:
+def nearest(name: str, known: Iterable[str], start: str = "") -> str:
     """The words that name the nearest of *known*; *start*, which all have, does not count."""
     ends = [each.removeprefix(start) for each in known]
     import difflib  # only where something is misspelt

@@ -210,11 +210,9 @@ class Engine:
             )
             if target not in self._modules_before:
                 reason = "a plugin imported it, at its top, before all patches were known"
-            for patch in patches:
-                if not patch.live:
-                    reason_left = f"{reason}, and is left as it is"
-                    self.ledger.enter(patch.name, target, State.LATE, reason_left)
-                    late.setdefault(reason, []).append(target)
+            for patch in [each for each in patches if not each.live]:
+                self.ledger.enter(patch.name, target, State.LATE, f"{reason}, and is left as it is")
+                late.setdefault(reason, []).append(target)
         for reason, targets in late.items():
             names = ", ".join(dict.fromkeys(targets))
             self._warn(

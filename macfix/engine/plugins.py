@@ -42,7 +42,6 @@ class Plugins:
         self.problems: list[Problem] = []
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
-        self._builtin = builtin
         self._patches: dict[str, tuple[Patch, ...]] = {}
         self._modules: dict[str, str] = {}
         for name in config.block:
@@ -50,7 +49,7 @@ class Plugins:
         for name, module in builtin.items():
             if name not in config.block:
                 self._register(name, partial(import_module, module))
-        others = self._third_party()
+        others = self._third_party(builtin)
         self.installed = [*builtin, *(point.name for point in others)]
         """The names of all plugins that there are, the ones that were not loaded included."""
         for point in others:
@@ -116,13 +115,14 @@ class Plugins:
                 self.manager.unregister(name=name)
             self.report(name, f"the plugin cannot be loaded: {describe(error)}", error)
 
-    def _third_party(self) -> list[EntryPoint]:
+    def _third_party(self, builtin: Mapping[str, str]) -> list[EntryPoint]:
         """The entry points that other distributions declare; of two with one name the first.
 
         macfix's own are registered by their packages, installed or not. What else bears its name
         is stale: an editable install keeps the entry points of the version that was installed.
         """
         found: dict[str, EntryPoint] = {}
+        values = dict(builtin)
         for distribution in _distributions():
             try:
                 points = distribution.entry_points
@@ -133,9 +133,7 @@ class Plugins:
             for point in points:
                 if point.group != hookspecs.PROJECT or point.value.startswith("macfix."):
                     continue
-                other = self._builtin.get(point.name) or (
-                    found[point.name].value if point.name in found else point.value
-                )
+                other = values.setdefault(point.name, point.value)
                 if other == point.value:
                     found[point.name] = point
                 else:

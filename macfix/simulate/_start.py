@@ -6,6 +6,8 @@ import os
 import sys
 from _thread import RLock
 
+from macfix._variables import if_on
+
 from ._errors import SimulationError
 from ._spec import Spec
 
@@ -50,7 +52,7 @@ def start(spec: str | Spec | None = None) -> Spec:
     """
     global _active
     if spec is None:
-        spec = os.environ.get(SPEC_VARIABLE, "")
+        spec = if_on(os.environ.get(SPEC_VARIABLE)) or ""
     wanted = spec if isinstance(spec, Spec) else Spec.parse(spec)
     with _lock:
         if _active is None:

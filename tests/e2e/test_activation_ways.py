@@ -58,9 +58,10 @@ def test_check_says_whether_a_new_interpreter_comes_up_with_it(environment: Envi
     environment.run("-m", "macfix", "enable")
     assert check()[0] == 0
     text = environment.pth.read_text()
-    environment.pth.write_text(text.replace(str(environment.packages), "/another", 1))
+    starting = f".start('{environment.packages}'"
+    environment.pth.write_text(text.replace(starting, ".start('/another'"))
     code, said = check()
-    assert code == 1 and "another macfix" in said
+    assert code == 1 and "starts the macfix in /another, which is gone" in said
     environment.run("-m", "macfix", "enable")
     assert environment.pth.read_text() == text
     assert check()[0] == 0
@@ -274,7 +275,13 @@ def test_a_macfix_in_a_path_with_a_colon_runs_no_program_and_says_why(
     said = refused_program(environment, "-m", "macfix", "-c", LOOK)
     assert f"a path with ':' in it ({target}) cannot go on PYTHONPATH" in said
     assert "`macfix enable` does it" in said
+    twice = "import macfix; macfix.activate(); macfix.activate(); " + LOOK
+    done = environments.run(environment.python, "-c", twice, cwd=environment.folder, **ON)
+    assert done.stdout.strip() == PATCHED
+    why = f"a path with ':' in it ({target}) cannot go on PYTHONPATH; `macfix enable` reaches them"
+    assert done.stderr.count(f"MacfixWarning: children are not patched: {why}") == 1
     environment.run("-m", "macfix", "enable")
+    assert environment.run("-c", twice, **ON) == PATCHED
     assert environment.run("-c", LOOK, **ON) == PATCHED
     assert environment.run("-m", "macfix", "-c", LOOK, **ON) == PATCHED
     path = "import os; print(os.environ.get('PYTHONPATH'))"
@@ -581,11 +588,50 @@ def test_a_user_site(user_site: Path, tmp_path: Path) -> None:
     assert str(own.pth) in look("-m", "macfix", "enable", python=own.python)
     assert str(own.pth) in look("-m", "macfix", "disable", python=own.python)
     environments.lay_out_macfix(own.packages)
-    assert "starts another macfix" in done_in(own, "enable", "--check", **home).stdout
+    said = done_in(own, "enable", "--check", **home).stdout
+    assert f"starts the macfix in {user_site}, which wins over this one: `macfix enable`" in said
+    shown = LOOK + "; print(sys.modules['macfix'].__file__)"
+    for way in ((), ("-m", "macfix")):
+        found = look(*way, "-c", shown, python=own.python, **ON)
+        assert found == f"{PATCHED}\n{user_site / 'macfix' / '__init__.py'}"
     assert "was not enabled" in look("-m", "macfix", "disable", python=own.python)
+    assert "is now enabled" in look("-m", "macfix", "enable", python=own.python)
+    over = f"{own.pth} (which wins over {user_site / 'macfix.pth'})"
+    assert over in look("-m", "macfix", "enable", "--check", python=own.python)
+    found = look("-c", shown, python=own.python, **ON)
+    assert found == f"{PATCHED}\n{own.packages / 'macfix' / '__init__.py'}"
+    assert str(own.pth) in look("-m", "macfix", "disable", python=own.python)
     assert look("-m", "macfix", "enable", "--check")
     assert look("-m", "macfix", "disable")
     assert not (user_site / "macfix.pth").exists()
+
+
+def test_an_isolated_program_needs_the_pth_of_its_own_environment(
+    user_site: Path, tmp_path: Path
+) -> None:
+    """What is enabled in the user site, `-I` leaves out."""
+    own = with_the_users_packages(tmp_path / "env")
+    environments.lay_out_upstream(own.packages)
+    environments.lay_out_dependencies(own.packages)
+    environments.lay_out_macfix(own.packages)
+    words, home = ("-I", "-m", "macfix", "-c", LOOK), {"HOME": str(tmp_path)}
+    done = environments.run(own.python, *words, cwd=tmp_path, **home, **ON)
+    assert f"macfix is not enabled in {own.folder}: `macfix enable` does it" in done.stderr
+    own.run("-m", "macfix", "enable", **home)
+    assert own.run(*words, **home, **ON) == PATCHED
+
+
+def test_what_a_macfix_that_is_gone_has_left_does_not_keep_another_out(
+    user_site: Path, tmp_path: Path
+) -> None:
+    own = with_the_users_packages(tmp_path / "env")
+    shutil.move(user_site / "macfix", own.packages / "macfix")
+    home = {"HOME": str(tmp_path)}
+    said = done_in(own, "enable", "--check", **home).stdout
+    assert f"starts the macfix in {user_site}, which is gone: `macfix enable` puts" in said
+    assert own.run("-m", "macfix", "-c", LOOK, **home, **ON) == PATCHED
+    own.run("-m", "macfix", "enable", **home)
+    assert own.run("-c", LOOK, **home, **ON) == PATCHED
 
 
 def with_the_users_packages(folder: Path) -> Environment:
@@ -703,6 +749,8 @@ def test_the_simulation_comes_up_through_the_pth(enabled: Environment, sandbox: 
     simulated = {"MACFIX_SIMULATE": "1", "MACFIX_SIMULATE_DIR": str(sandbox.segments)}
     assert enabled.run("-c", look, **simulated) == "darwin 1"
     assert enabled.run("-I", "-c", look, **simulated) == "darwin 1"
+    for off in (" ", "0", "Off", "no", "false "):
+        assert enabled.run("-c", look, **simulated | {"MACFIX_SIMULATE": off}) == "linux 0"
     done = environments.run(
         enabled.python, "-I", "-c", look, cwd=enabled.folder, MACFIX_SIMULATE="page=3"
     )

@@ -89,7 +89,8 @@ def test_help_names_every_command_variable_and_exit_code(nothing: Path) -> None:
     done = run(nothing, "--help")
     assert done.returncode == 0
     for word in ("run", "simulate", "status", "demo", "doctor", "shm", "-m MODULE",
-                 "MACFIX_SKIP", "MACFIX_ONLY", "MACFIX_STRICT", "exit codes"):  # fmt: skip
+                 "MACFIX_SKIP", "MACFIX_ONLY", "MACFIX_STRICT", "exit codes",
+                 "to fail as on a Mac"):  # fmt: skip
         assert word in done.stdout
 
 
@@ -112,6 +113,24 @@ def test_nonsense_is_exit_code_2_and_says_so(nothing: Path, words: list[str]) ->
     assert (done.returncode, done.stdout) == (2, "")
     assert "macfix" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("-E prog.py", "try `python -E -m macfix prog.py`"),
+        ("-OB -X dev -m mod", "try `python -OB -X dev -m macfix -m mod`"),
+        ("simulate -I prog.py", "try `python -I -m macfix simulate prog.py`"),
+        ("-- prog.py", "try `python -m macfix prog.py`"),
+        ("--sim prog", "did you mean --simulate?"),
+        ("run --simul=page=4096 prog", "did you mean --simulate?"),
+        ("--bogus prog", "(those of a program come after it)"),
+    ],
+)
+def test_an_option_that_there_is_not_gets_a_hint(nothing: Path, words: str, hint: str) -> None:
+    done = run(nothing, *words.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert hint in done.stderr
 
 
 @pytest.mark.parametrize("variable", ["MACFIX_SKIP", "MACFIX_ONLY", "MACFIX_FORCE"])
@@ -176,7 +195,21 @@ def test_the_variable_simulates_as_the_option_does(folder: Path) -> None:
     assert run(folder, "prog.py", MACFIX_SIMULATE="1").stdout.startswith("darwin 42")
     done = run(folder, "prog.py", MACFIX_SIMULATE="1", MACFIX="off")
     assert done.stdout.startswith("darwin 1")
-    assert run(folder, "prog.py", MACFIX_SIMULATE="").stdout.startswith("linux 1")  # it is not set
+    for off in ("", " ", "0", "Off", "no", "false "):
+        done = run(folder, "prog.py", MACFIX_SIMULATE=off)
+        assert (done.stderr, done.stdout.split(" [")[0]) == ("", "linux 1")
+        done = run(folder, "simulate", "prog.py", MACFIX_SIMULATE=off)
+        assert (done.stderr, done.stdout.split(" [")[0]) == ("", "darwin 1")
+
+
+def test_what_the_runner_has_named_stays_after_deactivating(folder: Path) -> None:
+    """Relatives of the process have these names, too."""
+    program = (
+        "import os, macfix, tractor.own; before = {**os.environ}; macfix.deactivate(); "
+        "names = 'MACFIX_TREE', 'MACFIX_SHM_TREE'; "
+        "print(*(os.environ[name] == before[name] for name in names))"
+    )
+    assert run(folder, *SIMULATED, "-c", program).stdout == "True True\n"
 
 
 @on_linux

@@ -127,13 +127,39 @@ def test_a_reader_that_has_gone_is_no_traceback(enabled: Environment, command: s
     assert (done.returncode, done.stderr) == (1, "")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
+FULL = "macfix: cannot write to standard output: No space left on device\n"
+on_a_full_disk = pytest.mark.skipif(
+    not os.path.exists("/dev/full"), reason="only Linux has /dev/full"
+)
+
+
+def on_full(environment: Environment, command: str) -> subprocess.CompletedProcess[str]:
+    line = f"exec {environment.python} {command} >/dev/full"
+    return environments.run("/bin/sh", "-c", line, cwd=environment.folder)
+
+
+@on_a_full_disk
+@pytest.mark.parametrize("options", ["", "-u"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("command", SHOWING)
-def test_a_disk_that_is_full_is_said_in_one_line(enabled: Environment, command: str) -> None:
-    line = f"exec {enabled.python} -m macfix {command} >/dev/full"
-    done = environments.run("/bin/sh", "-c", line, cwd=enabled.folder)
-    assert done.returncode == 1
-    assert done.stderr == "macfix: [Errno 28] No space left on device\n"
+def test_a_disk_that_is_full_is_said_in_one_line(
+    enabled: Environment, command: str, options: str
+) -> None:
+    done = on_full(enabled, f"{options} -m macfix {command}")
+    assert (done.returncode, done.stderr) == (1, FULL)
+
+
+@on_a_full_disk
+@pytest.mark.parametrize("options", ["", "-u"], ids=["buffered", "unbuffered"])
+def test_what_was_done_is_said_where_standard_output_takes_nothing(
+    environment: Environment, options: str
+) -> None:
+    for command, said in {
+        "enable": f"macfix is now enabled in {environment.folder}: {environment.pth}\n",
+        "disable": f"removed {environment.pth}\nremoved {environment.autoload}\n",
+        "shm reap": "0 segments, 0 B, freed\n",
+    }.items():
+        done = on_full(environment, f"{options} -m macfix {command}")
+        assert (done.returncode, done.stderr) == (1, said + FULL)
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])

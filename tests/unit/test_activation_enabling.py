@@ -121,8 +121,20 @@ def moved(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def another_macfix(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    another = packages.parent / "another"
+    (another / "macfix").mkdir(parents=True)
     text = (packages / NAME).read_text()
-    (packages / NAME).write_text(text.replace(os.path.realpath(enabling.ROOT), "/another"))
+    (packages / NAME).write_text(text.replace(os.path.realpath(enabling.ROOT), str(another)))
+
+
+def macfix_gone(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    another_macfix(packages, monkeypatch)
+    (packages.parent / "another" / "macfix").rmdir()
+
+
+def cut_off_pth(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = (packages / NAME).read_bytes()
+    (packages / NAME).write_bytes(data[:-20])
 
 
 def another_version(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +157,9 @@ def an_interpreter_that_does_not_come_up(packages: Path, monkeypatch: pytest.Mon
 CAUSES: dict[Callable[[Path, pytest.MonkeyPatch], None], str] = {
     not_written: "macfix is not enabled in",
     moved: "was written for another folder: the environment was moved or copied: `macfix enable`",
-    another_macfix: "starts another macfix than this one: `macfix enable` puts that right",
+    another_macfix: "/another, which wins over this one: `macfix enable` puts that right",
+    macfix_gone: "/another, which is gone: `macfix enable` puts that right",
+    cut_off_pth: f"{NAME} is missing or of another version: `macfix enable` puts that right",
     another_version: f"{AUTOLOAD} is missing or of another version: `macfix enable` puts that",
     autoload_gone: f"{AUTOLOAD} is missing or of another version: `macfix enable` puts that",
     off: "MACFIX=off is set, which switches macfix off: unset it",

@@ -99,7 +99,7 @@ def test_restore_accepts_that_the_program_has_deleted_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("simulate", "left"), [(None, "/a"), ("", "/a"), ("1", f"{SITE}:/a")], ids=str
+    ("simulate", "left"), [(None, "/a"), ("", "/a"), ("off", "/a"), ("1", f"{SITE}:/a")], ids=str
 )
 def test_what_was_inherited_is_left_out_unless_it_simulates(
     monkeypatch: pytest.MonkeyPatch, simulate: str | None, left: str

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from macfix._variables import if_on, is_off
 from macfix.engine.config import VARIABLES, Config
 
 
@@ -76,6 +77,19 @@ def test_a_variable_that_makes_no_sense_is_complained_of(
     variables: dict[str, str], complaint: str
 ) -> None:
     assert config(**variables).complaints() == [complaint]
+
+
+@pytest.mark.parametrize("value", ["", " ", "0", "Off", "no", " false"])
+def test_what_says_off_is_off(value: str) -> None:
+    assert if_on(value) is None and if_on(None) is None
+    assert is_off(value) == bool(value.strip())
+    assert not config(MACFIX_STRICT=value).strict
+    assert config(MACFIX=value).enabled == (not value.strip())
+
+
+def test_what_says_anything_else_is_on() -> None:
+    assert if_on(" page=4096 ") == "page=4096"
+    assert not is_off("1") and config(MACFIX_STRICT="1").strict and config(MACFIX="1").enabled
 
 
 def test_every_variable_that_there_is_can_be_set() -> None:

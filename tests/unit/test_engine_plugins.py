@@ -125,13 +125,13 @@ def test_stale_entry_points_of_macfix_itself_are_ignored(site: Site) -> None:
 
 
 def test_a_plugin_by_the_name_of_another_one_is_refused_aloud(site: Site) -> None:
-    first, second, third = (make_plugin(make_patch(name)) for name in ("a", "b", "c"))
+    first, second, third, own = (make_plugin(make_patch(name)) for name in "abcd")
     site.add("a", entry_point(same=first, own=second))
     site.add("b", entry_point(same=third))
-    plugins = Plugins(Config(), {"own": make_plugin(make_patch("d"))})
+    plugins = Plugins(Config(), {"own": own})
     assert names(plugins) == ["own-d", "same-a"]
     assert problems(plugins) == {
-        "own": f"{second} goes by the name of another plugin, {plugins._builtin['own']}; ignored",
+        "own": f"{second} goes by the name of another plugin, {own}; ignored",
         "same": f"{third} goes by the name of another plugin, {first}; ignored",
     }
 

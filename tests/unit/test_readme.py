@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from macfix import _once
 from macfix.cli.documentation import SUMMARY, documentation_of
+from macfix.darwin.segments import place
+from macfix.engine.config import VARIABLES
 from macfix.engine.patch import Patch
 from tests.support import builtin
 from tests.support.surroundings import REPOSITORY
@@ -42,6 +45,15 @@ def test_the_table_of_patches_is_up_to_date() -> None:
     found = TABLE.search(README.read_text())
     assert found is not None
     assert found.group() == table_of_patches()
+
+
+def test_the_table_of_variables_has_all_of_them() -> None:
+    table = README.read_text().partition("<!-- variables -->\n")[2].partition("<!-- /vari")[0]
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
+    ours = [f"| `{name}` | set by macfix: " for name in (_once.VARIABLE, place.TREE_VARIABLE)]
+    shown = table.splitlines()[2:]
+    assert shown[: len(rows)] == rows
+    assert all(map(str.startswith, shown[len(rows) :], ours)) and len(shown) == len(rows + ours)
 
 
 def test_each_message_has_a_patch_and_the_readme_names_none_that_the_page_lacks() -> None:

@@ -93,6 +93,7 @@ def test_without_a_spec_the_variable_decides(on: Simulated) -> None:
     code = "import macfix.simulate as s; print(s.start())"
     assert on.finish(code, MACFIX_SIMULATE="page=4096").stdout.startswith("names=30,page=4096")
     assert on.finish(code).stdout.startswith("names=30,page=16384")
+    assert on.finish(code, MACFIX_SIMULATE="off").stdout.startswith("names=30,page=16384")
 
 
 @on_linux

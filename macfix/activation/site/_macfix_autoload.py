@@ -19,6 +19,7 @@ PACKAGES = ("tractor", "piker")
 is_macfix = True
 """How macfix knows that this module waits: it is a finder on ``sys.meta_path`` itself."""
 
+_OFF = ("off", "0", "no", "false")  # as macfix._variables, which is not imported here
 _asked = set()
 _root = None
 
@@ -29,20 +30,23 @@ def start(root, folder):
     Args:
         root: the folder that the package macfix is in.
         folder: where this file was when that was written down. If it is elsewhere now, the
-            environment was moved or copied, and what *root* names is not its macfix.
+            environment was moved or copied, and what *root* names is not its macfix. Then, and
+            where that is gone, the next ``start()`` has its turn.
     """
     global _root
     here = os.path.dirname(__file__)
-    if here != folder and os.path.realpath(here) != os.path.realpath(folder):
+    moved = here != folder and os.path.realpath(here) != os.path.realpath(folder)
+    if moved or not (os.path.isdir(os.path.join(root, "macfix")) or os.path.isfile(root)):
         if _root is None:
             del sys.modules[__name__]  # another environment's may come by this name
         return
     environ = os.environ
-    if environ.get("MACFIX_SIMULATE") and sys.platform != "darwin":
-        _simulate(root, environ["MACFIX_SIMULATE"])
+    spec = environ.get("MACFIX_SIMULATE", "").strip()
+    if spec and spec.lower() not in _OFF and sys.platform != "darwin":
+        _simulate(root, spec)
     if sys.platform != "darwin" and "MACFIX_FORCE" not in environ:
         return
-    off = environ.get("MACFIX", "").strip().lower() in ("off", "0", "no", "false")
+    off = environ.get("MACFIX", "").strip().lower() in _OFF
     if not off and not any(hasattr(finder, "is_macfix") for finder in sys.meta_path):
         _root = root
         sys.meta_path = [sys.modules[__name__], *sys.meta_path]
@@ -124,17 +128,14 @@ def _activate():
 def _simulate(root, spec):
     """Make this process a Mac, or end it: as plain Linux it would give false answers."""
     try:
-        if not _import_macfix(root):
-            return
-        from macfix.simulate import SimulationError, start
+        if _import_macfix(root):
+            from macfix.simulate import start
+
+            start(spec)
     except Exception as error:
         report(error)
-        return
-    try:
-        start(spec)
-    except SimulationError as error:
-        report(error)
-        os._exit(2)
+        if type(error).__name__ == "SimulationError":
+            os._exit(2)
 
 
 def _import_macfix(root):

@@ -23,7 +23,7 @@ from pathlib import Path
 from macfix.activation.activate import load_plugins
 from macfix.activation.environment import ROOT
 
-from ..tables import table
+from ..output import table
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"

@@ -14,6 +14,7 @@ import stat
 import sys
 
 from macfix._files import is_private, make_private, owner_is_somebody_else
+from macfix._variables import is_off
 from macfix.darwin.sysctl import boot_id
 
 JOURNAL_VARIABLE = "MACFIX_SHM_JOURNAL"
@@ -22,7 +23,6 @@ STATE_DIR_VARIABLE = "MACFIX_STATE_DIR"
 """Environment variable: another folder for what macfix keeps; an absolute path."""
 TREE_VARIABLE = "MACFIX_SHM_TREE"
 """Environment variable: the tree that a process belongs to, a colon, its registry's path."""
-OFF = frozenset({"off", "0", "no", "false"})
 VERSION = 3
 
 _SUFFIX = f".{VERSION}.sqlite3"
@@ -40,11 +40,6 @@ class NotWantedError(UnavailableError):
     """It is not used, and nothing is wrong: the user has switched it off, or it is in use."""
 
 
-def is_off(variable: str) -> bool:
-    """Say whether the environment *variable* says no."""
-    return os.environ.get(variable, "").strip().lower() in OFF
-
-
 def location() -> str:
     """Return the path of the registry's file, which need not exist.
 
@@ -54,7 +49,7 @@ def location() -> str:
     Raises:
         UnavailableError: if there can be none, with the reason.
     """
-    if is_off(JOURNAL_VARIABLE):
+    if is_off(os.environ.get(JOURNAL_VARIABLE)):
         raise NotWantedError(f"{JOURNAL_VARIABLE} switches it off")
     if not boot_id():
         raise UnavailableError("the kernel does not tell this boot from others")

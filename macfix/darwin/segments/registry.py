@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from macfix import _once
+from macfix._variables import is_off
 from macfix.darwin.segments import database, place, reaping
 from macfix.darwin.segments.database import Record, log, patiently, records, report
 from macfix.darwin.segments.kernel import probe, unlink_segment
@@ -80,7 +81,8 @@ def join() -> Callable[[], None] | None:
     before = os.environ.get(VARIABLE)
     with signed():
         pass
-    if not place.is_off(REAP_VARIABLE) and _once.is_first("leaked memory", place.folder()):
+    is_wanted = not is_off(os.environ.get(REAP_VARIABLE))
+    if is_wanted and _once.is_first("leaked memory", place.folder()):
         try:
             reaping.sort_out(place.location(), free=True)
         except Exception as error:  # what is leaked must not keep anybody from working

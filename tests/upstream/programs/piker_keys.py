@@ -66,7 +66,7 @@ def main() -> None:
 
 
 async def happens(where: str, keys: str) -> str:
-    """Press and let go of `keys` at `where`; return what piker did, nothing included."""
+    """Press and let go of `keys` at `where`; return what piker did."""
     handler, effects = {CHART: chart, SEARCH: search, FIELD: field}[where]()
     event_module = import_module("piker.ui._event")
     relay = event_module.EventRelay()
@@ -86,7 +86,8 @@ async def happens(where: str, keys: str) -> str:
             relay.eventFilter(None, QKeyEvent(kind, KEYS[key], modifiers, text))
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    return "; ".join(said(effect, mock) for effect, mock in effects.items() if mock.called)
+    done = [said(effect, mock) for effect, mock in effects.items() if mock.called]
+    return "; ".join(done) or "nothing"
 
 
 def said(effect: str, mock: MagicMock) -> str:

@@ -1,4 +1,4 @@
-"""Aligned tables and lists for the terminal."""
+"""What commands print: aligned tables and lists, to a standard output that may take nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 GAP = "  "
 LEAST = 24
@@ -56,3 +57,34 @@ def _room(before: Sequence[int], width: int | None) -> int:
         is_terminal = sys.stdout is not None and sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if is_terminal else sys.maxsize
     return max(width - sum(before) - len(before) * len(GAP), LEAST)
+
+
+class CannotWriteError(Exception):
+    """Standard output takes no more; no OSError, which argparse drops and `macfix shm` explains."""
+
+
+class Output:
+    """The stream *inner*, which raises CannotWriteError where that cannot be written to."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+
+        def attempt(*args: str) -> None:
+            try:
+                found(*args)
+            except OSError as error:
+                raise CannotWriteError(error) from error
+
+        return attempt if name in ("write", "flush") else found
+
+
+def tell(text: str) -> None:
+    """Print what a command has done: on standard error where standard output takes nothing."""
+    try:
+        print(text, flush=True)
+    except CannotWriteError:
+        print(text, file=sys.stderr)
+        raise

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from macfix.cli.tables import facts, table
+from macfix.cli.output import facts, table
 
 
 def test_columns_are_aligned_below_their_titles() -> None:
