@@ -292,6 +292,32 @@ CASES = [
     ),
     Case("uds-backlog", "no listener", NOT_NEEDED, "def elsewhere():\n    sock.listen(1)"),
     Case(
+        "uds-removed-socket",
+        "a function",
+        NEEDED,
+        "async def start_listener(addr):\n    await sock.bind(p)\n    return SocketListener(sock)",
+    ),
+    Case(
+        "uds-removed-socket",
+        "a method",
+        NEEDED,
+        "class UDSAddress:\n    async def open_listener(self):\n"
+        "        await sock.bind(p)\n        return trio.SocketListener(sock)",
+    ),
+    Case(
+        "uds-removed-socket",
+        "touches",
+        NOT_NEEDED,
+        "async def start_listener(addr):\n    start_soon(keep)\n    os.utime(p)",
+    ),
+    Case(
+        "uds-removed-socket",
+        "another listener",
+        UNKNOWN,
+        "async def start_listener(addr):\n    return await trio.open_unix_listener(p)",
+    ),
+    Case("uds-removed-socket", "no listener", NOT_NEEDED, "def elsewhere(): ..."),
+    Case(
         "uds-socket-names",
         "no bound",
         NEEDED,

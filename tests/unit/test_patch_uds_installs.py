@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from macfix import Changes
 from macfix.darwin.sockets import runtime_dir as runtime_dir_module
@@ -25,10 +26,12 @@ from macfix.patches.uds import (
     connected_pid,
     passcred,
     peer_credentials,
+    removed_socket,
     socket_names,
     unbound_names,
     vanished_peer,
 )
+from tests.support.sandbox import Sandbox
 
 PEER = 4242
 
@@ -510,3 +513,89 @@ def test_one_patch_leaves_the_errnos_of_the_others_alone(install: Any, number: i
     for other in TRANSPORTS.keys() - {number}:
         error = broken_by(other)
         assert trio.run(error_of_sending, module.MsgpackTransport(Stream(error))) is error
+
+
+# -- uds-removed-socket ----------------------------------------------------------------------------
+
+
+async def listening_at(path: str) -> trio.SocketListener:
+    sock = trio.socket.socket(trio.socket.AF_UNIX)
+    await sock.bind(path)
+    sock.listen(8)
+    return trio.SocketListener(sock)
+
+
+def hours_of(main: Callable[[str], Any], path: str) -> None:
+    """Run `main(path)` by a clock on which hours pass at once."""
+    trio.run(main, path, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+@pytest.fixture
+def start_listener() -> Iterator[Callable[[str], Any]]:
+    module, changes = module_with(start_listener=listening_at), Changes()
+    removed_socket.install(module, changes)
+    yield module.start_listener
+    changes.revert()
+    assert module.start_listener is listening_at
+
+
+async def answer_of(path: str) -> bytes:
+    async with await trio.open_unix_socket(path) as client:
+        return bytes(await client.receive_some())
+
+
+def test_a_removed_socket_listens_again_and_an_accepting_task_goes_on(
+    start_listener: Callable[[str], Any], sandbox: Sandbox
+) -> None:
+    async def main(path: str) -> None:
+        async def serve(stream: trio.SocketStream) -> None:
+            await stream.send_all(b"here")
+            await stream.aclose()
+
+        async with trio.open_nursery() as nursery, await start_listener(path) as listener:
+            nursery.start_soon(trio.serve_listeners, serve, [listener])
+            assert await answer_of(path) == b"here"
+            for _ in range(2):
+                os.unlink(path)
+                os.rmdir(os.path.dirname(path))
+                await trio.sleep(2 * removed_socket.SECONDS)
+                assert await answer_of(path) == b"here"
+                assert os.stat(os.path.dirname(path)).st_mode & 0o777 == 0o700
+            nursery.cancel_scope.cancel()
+        os.unlink(path)
+
+    (sandbox.root / "cleaned").mkdir()
+    hours_of(main, str(sandbox.root / "cleaned" / "a.sock"))
+
+
+def test_a_socket_is_touched_and_nothing_else_is(
+    start_listener: Callable[[str], Any], sandbox: Sandbox
+) -> None:
+    async def main(path: str) -> None:
+        async with await start_listener(path):
+            os.utime(path, (0, 0))
+            await trio.sleep(2 * removed_socket.SECONDS)
+            assert os.stat(path).st_mtime > 0
+        os.utime(path, (0, 0))
+        await trio.sleep(2 * removed_socket.SECONDS)
+        assert os.stat(path).st_mtime == 0  # it listens no more
+        os.unlink(path)
+
+    hours_of(main, str(sandbox.root / "a.sock"))
+
+
+def test_a_path_that_cannot_be_had_back_is_left(
+    start_listener: Callable[[str], Any], sandbox: Sandbox
+) -> None:
+    async def main(path: str) -> None:
+        folder = os.path.dirname(path)
+        async with await start_listener(path) as listener:
+            before = listener.socket
+            os.unlink(path)
+            os.rmdir(folder)
+            os.symlink(sandbox.home, folder)  # as somebody else could do in /tmp
+            await trio.sleep(2 * removed_socket.SECONDS)
+            assert listener.socket is before and os.listdir(sandbox.home) == []
+
+    (sandbox.root / "cleaned").mkdir()
+    hours_of(main, str(sandbox.root / "cleaned" / "a.sock"))

@@ -13,6 +13,7 @@ PATCHES: dict[str, tuple[str, ...]] = {
         "backlog",
         "passcred",
         "peer_credentials",
+        "removed_socket",
         "socket_constants",
         "socket_names",
         "unbound_names",
