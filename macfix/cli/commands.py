@@ -53,7 +53,8 @@ SUMMARIES = {
     "enable": "Activate macfix in every interpreter of this environment (--check: look)",
     "disable": "Undo `macfix enable`",
     "demo": "Show the defects and their fixes on small programs of macfix's own",
-    "doctor": "Report everything about this environment that matters to macfix",
+    "doctor": "Say whether macfix works here, and what to do where it does not",
+    "conformance": "Ask the kernel for every fact about XNU that macfix takes for granted",
     "shm": "Look at shared memory segments, and free those that nobody uses any more",
 }
 
@@ -142,7 +143,11 @@ def _command(words: Sequence[str], simulate: str | None) -> int:
         module.add_arguments(parser)
     args = parser.parse_args(arguments)
     args.simulate = simulate and run.simulation_spec(simulate)
-    if simulate is not None and name in ("doctor", "shm"):  # the others start processes for that
+    if simulate is not None and name in (
+        "doctor",
+        "conformance",
+        "shm",
+    ):  # the others start processes for that
         simulation.start(args.simulate)
     main: Callable[[argparse.Namespace], int] = module.main
     return main(args)
