@@ -143,11 +143,7 @@ def _command(words: Sequence[str], simulate: str | None) -> int:
         module.add_arguments(parser)
     args = parser.parse_args(arguments)
     args.simulate = simulate and run.simulation_spec(simulate)
-    if simulate is not None and name in (
-        "doctor",
-        "conformance",
-        "shm",
-    ):  # the others start processes for that
+    if simulate is not None and name in ("conformance", "doctor", "shm"):  # others start processes
         simulation.start(args.simulate)
     main: Callable[[argparse.Namespace], int] = module.main
     return main(args)

@@ -214,9 +214,6 @@ def _process() -> Iterator[_Question]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
         return "taken"
 
-    def temporary() -> str:
-        return f"{len(os.confstr(CS_DARWIN_USER_TEMP_DIR) or '')} bytes"
-
     own = processes.CTL_KERN, processes.KERN_PROC, processes.KERN_PROC_PID, os.getpid()
     most, boot = "kern.maxfilesperproc", "kern.bootsessionuuid"
     yield "page", "4096 or 16384", "vm_map_round_page", lambda: os.sysconf("SC_PAGESIZE")
@@ -224,5 +221,6 @@ def _process() -> Iterator[_Question]:
     yield most, "True", "kern_resource.c: maxfilesperproc", lambda: (sysctl_int(most) or 0) > 0
     yield boot, "36", "kern_sysctl.c: bootsessionuuid", lambda: len(sysctl_text(boot) or "")
     yield "kinfo_proc", "648", "bsd/sys/sysctl.h", lambda: len(sysctl_bytes(own))
-    yield "TMPDIR of one's own", "49 bytes", "confstr(3): _CS_DARWIN_USER_TEMP_DIR", temporary
+    own_folder, confstr = CS_DARWIN_USER_TEMP_DIR, "confstr(3): _CS_DARWIN_USER_TEMP_DIR"
+    yield "bytes of TMPDIR", "49", confstr, lambda: len(os.confstr(own_folder) or "")
     yield "/tmp", "/private/tmp", "a link on every Mac", lambda: os.path.realpath("/tmp")
