@@ -2,7 +2,8 @@
 
 Exit codes: a program that is run gives its own; otherwise 0 is success, 1 means that the command
 found something wrong (``status``: a patch failed or does not know an upstream; ``demo``: a fix
-failed), 2 that the command line is wrong or that there is no such program, and 130 Ctrl-C.
+failed; ``conformance``: the kernel differs; ``doctor``: a warning, and 2 if something is broken), 2
+that the command line is wrong or that there is no such program, and 130 Ctrl-C.
 """
 
 # No import here, nor in macfix/__init__.py, of anything that an interpreter has not loaded when it

@@ -42,7 +42,7 @@ exit codes:
   of a program that is run: its own
   0    all is well
   1    the command found something wrong
-  2    the command line is wrong, or there is no such program
+  2    the command line is wrong, or there is no such program; `doctor`: something is broken
   130  Ctrl-C
 """
 

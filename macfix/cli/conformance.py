@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
     else:
         left = sum(said == LINUX for said, _ in found)
         besides = f", {left} are not simulated" if left else ""
-        print(f"{kernel()}: {len(differ)} of {len(found)} facts about XNU differ{besides}.\n")
+        print(f"{kernel()}\n{len(differ)} of {len(found)} facts about XNU differ{besides}.\n")
         print(tables.facts((said, sentence(fact)) for said, fact in found))
     return 1 if differ else 0
 

@@ -109,6 +109,7 @@ def _screen(problems: list[Problem], rows: list[Row], width: int | None) -> str:
     """All that is wrong, each with what to do, and then the rows, with details if there is room."""
     counts = Counter(LEVELS[problem.level] for problem in problems)
     said = ", ".join(f"{count} {level}" for level, count in counts.items())
+    said += "s" * (counts[LEVELS[WARNING]] > 1)
     parts = [f"macfix {__version__}: {said or 'works here'}"]
     for level, what, fix in problems:
         parts.append(f"{tables.facts([(LEVELS[level], what)], width)}\n           $ {fix}")
@@ -206,6 +207,8 @@ def _activation(args: argparse.Namespace) -> Found:
 
 
 def _patches(args: argparse.Namespace) -> Found:
+    plugins = activate.load_plugins()
+    yield Detail("plugins", ", ".join(plugins.installed))
     if sys.platform == "darwin":
         report = status.probe(args.simulate)
         if report.status is None:
@@ -218,7 +221,6 @@ def _patches(args: argparse.Namespace) -> Found:
             what = f"{target} cannot be imported: {last}"
             yield Problem(BROKEN, what, f"{MACFIX} status --tracebacks")
     else:
-        plugins = activate.load_plugins()
         entries = [vars(finding) for finding in survey(plugins)]
         wrong = [(one.where, one.message) for one in plugins.problems]
         wrong += [("settings", text) for text in Config.from_environ().complaints()]
@@ -267,7 +269,7 @@ def _segments(_: argparse.Namespace) -> Found:
     except (place.UnavailableError, OSError) as error:
         yield "segments", f"no registry, so nothing is freed by itself: {error}"
         if not isinstance(error, place.NotWantedError):
-            yield Problem(WARNING, str(error), 'export MACFIX_STATE_DIR="/tmp/macfix-$(id -u)"')
+            yield Problem(WARNING, str(error), 'export MACFIX_STATE_DIR="$(mktemp -d)"')
         return
     states = (reaping.ALIVE, reaping.LEAKED, reaping.UNCLEAR)
     totals = {state: shm.total(found, state) for state in states}
@@ -293,7 +295,7 @@ def _folders(_: argparse.Namespace) -> Found:
         path = Path(wanted or "/tmp")
         there = next(each for each in (path, *path.parents) if each.exists())
         if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-            fix = f'export {variable}="/tmp/macfix-$(id -u)"'
+            fix = f'export {variable}="$(mktemp -d)"'
             yield Problem(WARNING, f"nothing can be kept in {path}", fix)
 
 

@@ -432,6 +432,7 @@ def test_doctor_shows_the_settings(folder: Path) -> None:
 
 def test_doctor_lists_patches_and_what_is_wrong_with_plugins(folder: Path) -> None:
     assert doctor(folder)["own-patch"].startswith("tractor.own: needed: ")
+    assert {"own", "shm"} <= set(doctor(folder)["plugins"].split(", "))
     break_plugin(folder, "raise ValueError('broken')")
     assert "ValueError: broken" in line(run(folder, "doctor").stdout, "warning", "own: ")
 

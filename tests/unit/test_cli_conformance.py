@@ -137,7 +137,7 @@ def test_a_fact_says_what_was_expected_only_where_it_differs() -> None:
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="what is not XNU")
 def test_a_reader_sees_first_what_differs(on: Simulated) -> None:
-    line = f"{sys.executable} -m macfix conformance | head -n 3"
+    line = f"{sys.executable} -m macfix conformance | head -n 4"
     done = subprocess.run(
         line, shell=True, env=on.environment(), cwd=REPOSITORY, capture_output=True, text=True
     )

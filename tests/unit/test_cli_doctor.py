@@ -365,13 +365,22 @@ def test_the_worst_comes_first(
     def all_kinds(_: argparse.Namespace) -> doctor.Found:
         yield Problem(WARNING, "it limps", "walk")
         yield Problem(BROKEN, "it fell", "get up")
+        yield Problem(WARNING, "it is cold", "run")
         yield "fact", "true"
 
     monkeypatch.setattr(doctor, "CHECKS", (all_kinds,))
     assert doctor.main(argparse.Namespace(simulate=None, json=False, report=None)) == BROKEN
     lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line]
-    assert lines[0].endswith(": 1 broken, 1 warning")
-    assert lines[1:] == ["broken  it fell", "$ get up", "warning  it limps", "$ walk", "fact  true"]
+    assert lines[0].endswith(": 1 broken, 2 warnings")
+    assert lines[1:] == [
+        "broken  it fell",
+        "$ get up",
+        "warning  it limps",
+        "$ walk",
+        "warning  it is cold",
+        "$ run",
+        "fact  true",
+    ]
 
 
 @pytest.mark.parametrize("branch", [True, False])
