@@ -146,12 +146,11 @@ def anonymous(text: str) -> str:
 
 
 def _system(_: argparse.Namespace) -> Found:
-    version = platform.mac_ver()[0]
     chip = {"arm64": "Apple silicon", "x86_64": "Intel"}.get(platform.machine(), "")
     if sysctl_int("sysctl.proc_translated") == 1:
         chip = "Apple silicon, but an Intel Python under Rosetta"
-    known = [f"macOS {version}" if version else "", conformance.kernel(), chip]
-    yield "system", ", ".join(filter(None, known))
+    name = f"macOS {platform.mac_ver()[0]}" if sys.platform == "darwin" else ""
+    yield "system", ", ".join(filter(None, (name, conformance.kernel(), chip)))
     base = os.path.realpath(sys.base_prefix)  # which tells Homebrew, python.org, conda, uv, pyenv
     yield "Python", f"{platform.python_version()} of {base}: {sys.executable}"
     yield Detail("sys.path", "\n".join(sys.path))
@@ -181,8 +180,7 @@ def _version(name: str, file: str) -> str:
     git = Path(file).parent.parent / ".git"
     with suppress(OSError):
         head = (git / "HEAD").read_text().strip()
-        branch = head.startswith("ref: ")
-        commit = (git / head.removeprefix("ref: ")).read_text() if branch else head
+        commit = (git / head[5:]).read_text() if head.startswith("ref: ") else head
     return f"{version}{' of commit ' * bool(commit)}{commit[:12]} in {os.path.dirname(file)}"
 
 
@@ -216,9 +214,11 @@ def _patches(args: argparse.Namespace) -> Found:
         told: dict[str, Any] = report.status or {"entries": [], "problems": []}
         entries = told["entries"]
         wrong = [(one["where"], one["message"]) for one in told["problems"]]
+        reasons: dict[str, list[str]] = {}
         for target, traceback in report.problems.items():
-            last = traceback.strip().splitlines()[-1]
-            what = f"{target} cannot be imported: {last}"
+            reasons.setdefault(traceback.strip().splitlines()[-1], []).append(target)
+        for reason, targets in reasons.items():
+            what = f"{', '.join(targets)} cannot be imported: {reason}"
             yield Problem(BROKEN, what, f"{MACFIX} status --tracebacks")
     else:
         entries = [vars(finding) for finding in survey(plugins)]

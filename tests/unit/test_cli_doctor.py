@@ -325,9 +325,14 @@ def test_an_upstream_that_no_patch_knows_is_a_warning(patient: Patient) -> None:
 def test_an_upstream_that_cannot_be_imported_is_broken_and_its_command_shows_it(
     patient: Patient,
 ) -> None:
-    (patient.folder / "tractor" / "own.py").write_text("import nowhere_to_be_found\n")
+    for name in ("own", "other"):  # it is said once of both
+        (patient.folder / "tractor" / f"{name}.py").write_text("import nowhere_to_be_found\n")
+    hooks = patient.folder / "own_plugin" / "__init__.py"
+    both = "PATCHES = {'tractor.other': ('patch',), "
+    hooks.write_text(hooks.read_text().replace("PATCHES = {", both))
     ((what, fix),) = patient.problems(simulate="--simulate").items()
-    assert what.startswith("tractor.own cannot be imported: ModuleNotFoundError")
+    modules = "tractor.other, tractor.own cannot be imported: ModuleNotFoundError"
+    assert what.startswith(modules)
     patient.env["MACFIX_SIMULATE"] = "1"
     assert patient.run("macfix doctor").returncode == BROKEN
     assert 'own.py", line 1' in patient.run(fix).stdout
