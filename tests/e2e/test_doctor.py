@@ -16,11 +16,11 @@ SIMULATED = ["--simulate"] if sys.platform == "linux" else []
 
 
 def checkup(
-    environment: Environment, *flags: str, simulated: Sequence[str] = ()
+    environment: Environment, *flags: str, simulated: Sequence[str] = (), **env: str
 ) -> list[dict[str, Any]]:
     """The problems that doctor finds with what activates macfix."""
     words = [*flags, "-m", "macfix", *simulated, "doctor", "--json"]
-    done = environments.run(environment.python, *words, cwd=environment.folder)
+    done = environments.run(environment.python, *words, cwd=environment.folder, **env)
     assert done.stderr == "", done.stdout
     problems: list[dict[str, Any]] = json.loads(done.stdout)["problems"]
     # whether this machine has root certificates is another matter
@@ -52,3 +52,8 @@ def test_an_enabled_environment_that_was_moved(enabled: Environment, tmp_path: P
     for problem in problems:
         heal(moved, problem)
     assert checkup(moved) == []
+
+
+def test_what_is_switched_off_is_told_once(enabled: Environment) -> None:
+    (problem,) = checkup(enabled, MACFIX="off")
+    assert (problem["level"], problem["fix"]) == ("warning", "unset MACFIX")
