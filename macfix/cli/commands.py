@@ -49,7 +49,7 @@ exit codes:
   of a program that is run: its own
   0    all is well
   1    the command found something wrong, or cannot write what it found
-  2    the command line is wrong, or there is no such program
+  2    the command line is wrong, or there is no such program; `doctor`: something is broken
   130  Ctrl-C
 """
 
@@ -60,7 +60,8 @@ SUMMARIES = {
     "enable": "Activate macfix in every interpreter of this environment (--check: look)",
     "disable": "Undo `macfix enable`",
     "demo": "Show the defects and their fixes on small programs of macfix's own",
-    "doctor": "Report everything about this environment that matters to macfix",
+    "doctor": "Say whether macfix works here, and what to do where it does not",
+    "conformance": "Ask the kernel for every fact about XNU that macfix takes for granted",
     "shm": "Look at shared memory segments, and free those that nobody uses any more",
 }
 
@@ -141,7 +142,7 @@ def _command(words: Sequence[str], simulate: str | None) -> int:
         module.add_arguments(parser)
     args = parser.parse_args(arguments)
     args.simulate = simulate and run.simulation_spec(simulate)
-    if simulate is not None and name in ("doctor", "shm"):  # the others start processes for that
+    if simulate is not None and name in ("conformance", "doctor", "shm"):  # others start processes
         simulation.start(args.simulate)
     main: Callable[[argparse.Namespace], int] = module.main
     return main(args)

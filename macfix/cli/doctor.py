@@ -1,179 +1,342 @@
-"""``macfix doctor``: everything about this environment that matters to macfix."""
+"""``macfix doctor``: whether macfix works here, and what to do where it does not."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
+import pwd
+import re
+import shlex
 import site
+import ssl
+import stat
+import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import PackageNotFoundError, version
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution
+from itertools import islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from macfix import __version__, simulate
-from macfix.activation import activate, environment
-from macfix.activation.locate import script_folders
+from macfix import __version__
+from macfix._files import world_writable
+from macfix.activation import activate, enabling, environment, runner
+from macfix.darwin import facts, limits
 from macfix.darwin.segments import place, reaping
-from macfix.darwin.sockets import runtime_dir
+from macfix.darwin.sockets import names, runtime_dir
+from macfix.darwin.sysctl import sysctl_int
 from macfix.engine.config import Config
 from macfix.engine.locating import locate
+from macfix.engine.survey import survey
 
-from . import shm
-from .output import facts
+from . import conformance, output, shm, status
 
-DISTRIBUTIONS = ("wrapt", "pluggy", "trio", "numpy", "tractor", "piker")
+WARNING, BROKEN = 1, 2
+LEVELS = {0: "fine", WARNING: "warning", BROKEN: "broken"}
+PYTHON = shlex.quote(sys.executable)
+MACFIX = f"{PYTHON} -m macfix"
+REPORT = f"{MACFIX} doctor --report"
+LEFT_OUT = (
+    "Left out here: the names of users and of this machine, and the paths of homes (~). Look "
+    "through it before you publish it."
+)
 
-Facts = Iterable[tuple[str, str]]
+_OWN_HOOKS = "_frozen_importlib|macfix"
+_LOOK = "import sys; print('up' * any(hasattr(each, 'is_macfix') for each in sys.meta_path))"
+
+
+class Problem(NamedTuple):
+    """Something that is wrong, how much, and a command line for a shell that puts it right.
+
+    Where nobody can put it right here, the command shows more of it, or what to report.
+    """
+
+    level: int
+    what: str
+    fix: str
+
+
+class Detail(NamedTuple):
+    """What only reports and JSON have, for no screen has room for it."""
+
+    name: str
+    text: str
+
+
+Row = Detail | tuple[str, str]
+Found = Iterator[Problem | Row]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``macfix doctor``."""
+    parser.epilog = "exit codes: 0 it works, 1 it works with warnings, 2 it does not work"
+    parser.add_argument("--json", action="store_true", help="print JSON, with all details")
+    told = "write to FILE, or print, what can be put into a public issue: without names and homes"
+    parser.add_argument("--report", metavar="FILE", nargs="?", const="-", help=told)
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print the report; what cannot be found out is reported as such, so the answer is 0."""
-    print(f"macfix {__version__}")
-    for title, section in SECTIONS.items():
-        print(f"\n{title}")
-        print(facts(_safely(section)))
-    return 0
+    """Print what was found, the worst first; the answer is how bad it is (0, 1 or 2)."""
+    found = [one for check in CHECKS for one in _safely(check, args)]
+    problems = sorted((one for one in found if isinstance(one, Problem)), reverse=True)
+    worst = max((problem.level for problem in problems), default=0)
+    rows = [one for one in found if not isinstance(one, Problem)]
+    if args.json:
+        named = [one._asdict() | {"level": LEVELS[one.level]} for one in problems]
+        data = {"macfix": __version__, "verdict": LEVELS[worst], "problems": named, "found": rows}
+        data |= {"note": LEFT_OUT} if args.report else {}
+        text = json.dumps(data, ensure_ascii=False)
+    else:
+        text = _screen(problems, rows, sys.maxsize if args.report else None)
+        text = f"{LEFT_OUT}\n\n{text}" if args.report else text
+    if args.report:
+        text = anonymous(text)
+    if args.json:
+        text = json.dumps(json.loads(text), indent=2)
+    if args.report in (None, "-"):
+        print(text)
+    else:
+        Path(args.report).write_text(f"{text}\n", "utf-8", "backslashreplace")
+        print(f"{args.report}: {LEFT_OUT}")
+    return worst
 
 
-def _safely(section: Callable[[], Facts]) -> Facts:
+def _screen(problems: list[Problem], rows: list[Row], width: int | None) -> str:
+    """All that is wrong, each with what to do, and then the rows, with details if there is room."""
+    counts = Counter(LEVELS[problem.level] for problem in problems)
+    said = ", ".join(f"{count} {level}" for level, count in counts.items())
+    said += "s" * (counts[LEVELS[WARNING]] > 1)
+    parts = [f"macfix {__version__}: {said or 'works here'}"]
+    for level, what, fix in problems:
+        parts.append(f"{output.facts([(LEVELS[level], what)], width)}\n           $ {fix}")
+    shown = [(row[0], row[1]) for row in rows if width or not isinstance(row, Detail)]
+    return "\n\n".join([*parts, output.facts(shown, width)])
+
+
+def _safely(check: Callable[[argparse.Namespace], Found], args: argparse.Namespace) -> Found:
     try:
-        return list(section())
+        yield from check(args)
     except Exception as error:
-        return [("not known", f"{type(error).__name__}: {error}")]
+        yield Problem(WARNING, f"{check.__name__}: {type(error).__name__}: {error}", REPORT)
 
 
-def _python() -> Facts:
-    yield "version", sys.version.replace("\n", " ")
-    yield "executable", sys.executable
-    yield "prefix", sys.prefix
-    if sys.prefix != sys.base_prefix:
-        yield "of a virtual environment of", sys.base_prefix
-    names = ("isolated", "ignore_environment", "no_site", "no_user_site", "safe_path")
-    yield "options", " ".join(name for name in names if getattr(sys.flags, name, False)) or "none"
-    yield "sys.path", "\n".join(sys.path)
-    yield "scripts", "\n".join(script_folders())
+def anonymous(text: str) -> str:
+    """*text* without the names of users and of this machine, and without the paths of homes."""
+    homes, users = {os.path.expanduser("~")}, {os.environ.get("USER"), os.environ.get("SUDO_USER")}
+    with suppress(KeyError):
+        entry = pwd.getpwuid(os.getuid())
+        homes |= {entry.pw_dir}
+        users |= {entry.pw_name, entry.pw_gecos.partition(",")[0]}
+    for home in sorted({*homes, *map(os.path.realpath, homes)}, key=len, reverse=True):
+        if len(home) > 1:  # it may be "/", or not set
+            text = re.sub(rf"{re.escape(home.rstrip('/'))}(?![\w.-])", "~", text)
+    text = re.sub(r"(/Users|/home|/var/folders/\w\w)/[^/\s:'\"]+", r"\1/<user>", text)
+    host = platform.node()
+    for kind, called in (("user", users), ("host", {host, host.partition(".")[0]})):
+        for name in sorted(filter(None, called - {"root", "localhost"}), key=len, reverse=True):
+            text = re.sub(rf"(?i)(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])", f"<{kind}>", text)
+    return text
 
 
-def _machine() -> Facts:
-    simulated = simulate.active()
-    yield "platform", platform.platform()
-    yield "machine", platform.machine()
-    yield "simulated", f"yes: {simulated}" if simulated else "no"
+# -- what is looked at -----------------------------------------------------------------------------
 
 
-def _packages() -> Facts:
-    yield "macfix", f"{__version__} in {environment.ROOT}"
-    for name in DISTRIBUTIONS:
-        spec = locate(name)
-        if spec is None:
-            yield name, "not installed"
-        else:
-            where = spec.origin or ", ".join(spec.submodule_search_locations or [])
-            yield name, f"{_version(name)} in {where}"
+def _system(_: argparse.Namespace) -> Found:
+    chip = {"arm64": "Apple silicon", "x86_64": "Intel"}.get(platform.machine(), "")
+    if sysctl_int("sysctl.proc_translated") == 1:
+        chip = "Apple silicon, but an Intel Python under Rosetta"
+    name = f"macOS {platform.mac_ver()[0]}" if sys.platform == "darwin" else ""
+    yield "system", ", ".join(filter(None, (name, conformance.kernel(), chip)))
+    base = os.path.realpath(sys.base_prefix)  # which tells Homebrew, python.org, conda, uv, pyenv
+    yield "Python", f"{platform.python_version()} of {base}: {sys.executable}"
+    yield Detail("sys.path", "\n".join(sys.path))
 
 
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "(without metadata)"
+def _packages(_: argparse.Namespace) -> Found:
+    there = {}
+    for name in ("tractor", "piker", "macfix", "wrapt", "pluggy", "trio", "numpy"):
+        if (spec := locate(name)) is not None:
+            there[name] = spec.origin or next(iter(spec.submodule_search_locations or []), "")
+        text = _version(name, there[name]) if name in there else "not installed"
+        yield (name, text) if name in ("tractor", "piker") else Detail(name, text)
+    if not {"tractor", "piker"} & there.keys():
+        fix = f"{PYTHON} -m pip install git+https://github.com/goodboy/tractor"
+        yield Problem(WARNING, f"neither tractor nor piker is installed in {sys.prefix}", fix)
 
 
-def _activation() -> Facts:
-    activate.activate(children=False)
-    status = activate.status()
-    yield "of programs it runs", f"{'yes' if status.active else 'no'}: {status.reason}"
-    on_path = environment.SITE in os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    yield "PYTHONPATH (children)", "yes" if on_path else "no"
-    yield "sitecustomize", _file_of("sitecustomize")
-    yield "usercustomize", _file_of("usercustomize")
-    yield ".pth files", "\n".join(map(str, _pth_files())) or "none of macfix"
-    yield "import hooks", "\n".join(repr(finder) for finder in sys.meta_path)
+def _version(name: str, file: str) -> str:
+    """Version, commit as far as it is known, and place of what is installed as *name*."""
+    version, commit = "(without metadata)", ""
+    with suppress(PackageNotFoundError):
+        installed = distribution(name)
+        version = installed.version
+        origin = json.loads(installed.read_text("direct_url.json") or "{}")
+        commit = origin.get("vcs_info", {}).get("commit_id", "")
+    # not by git: where Apple's tools are not installed, calling it opens a window
+    git = Path(file).parent.parent / ".git"
+    with suppress(OSError):
+        head = (git / "HEAD").read_text().strip()
+        commit = (git / head[5:]).read_text() if head.startswith("ref: ") else head
+    return f"{version}{' of commit ' * bool(commit)}{commit[:12]} in {os.path.dirname(file)}"
 
 
-def _file_of(module: str) -> str:
-    return getattr(sys.modules.get(module), "__file__", None) or "none"
+def _activation(args: argparse.Namespace) -> Found:
+    config = Config.from_environ()
+    enabled = enabling.written() if config.enabled else []
+    # it starts an interpreter, which is not simulated
+    for text in enabling.problems() if enabled and not args.simulate else []:
+        yield Problem(WARNING, text, f"{MACFIX} enable")
+    if not config.enabled:
+        yield Problem(WARNING, "MACFIX=off: nothing is patched", "unset MACFIX")
+    elif config.wanted:
+        # not with the user's PYTHONPATH: a command of macfix's own runs nothing from there
+        env = os.environ | environment.variables({}, simulate=args.simulate)
+        words = [sys.executable, *runner.CommandLine.parse(sys.orig_argv).flags, "-c", _LOOK]
+        child = subprocess.run(words, cwd="/", env=env, capture_output=True, text=True, timeout=60)
+        if child.stdout != "up\n":
+            what = f"a program that macfix runs comes up without it: {child.stderr.strip()}"
+            yield Problem(BROKEN, what, f"{MACFIX} enable")
+    everywhere = f"enabled by {enabled[0]}" if enabled else "by `python -m macfix PROGRAM` only"
+    yield "activation", everywhere if config.wanted else f"{everywhere}; {activate.why()}"
 
 
-def _pth_files() -> Iterator[Path]:
-    for folder in dict.fromkeys([*site.getsitepackages(), site.getusersitepackages()]):
-        for file in sorted(Path(folder).glob("*.pth")):
-            if "macfix" in file.name or "macfix" in file.read_text(errors="replace"):
-                yield file
-
-
-def _plugins() -> Facts:
+def _patches(args: argparse.Namespace) -> Found:
     plugins = activate.load_plugins()
-    patches_of: dict[str, list[str]] = {}
-    for patch in plugins.all_patches():
-        kind = "built in" if patch.plugin in activate.BUILTIN else patch.plugin
-        patches_of.setdefault(kind, []).append(patch.name)
-    for plugin, patches in patches_of.items():
-        yield plugin, ", ".join(patches)
-    for problem in plugins.problems:
-        yield f"problem: {problem.where}", problem.message
+    yield Detail("plugins", ", ".join(plugins.installed))
+    if sys.platform == "darwin":
+        report = status.probe(args.simulate)
+        if report.status is None:
+            report.problems["macfix"] = report.errors or "it does not answer"
+        told: dict[str, Any] = report.status or {"entries": [], "problems": []}
+        entries = told["entries"]
+        wrong = [(one["where"], one["message"]) for one in told["problems"]]
+        reasons: dict[str, list[str]] = {}
+        for target, traceback in report.problems.items():
+            reasons.setdefault(traceback.strip().splitlines()[-1], []).append(target)
+        for reason, targets in reasons.items():
+            what = f"{', '.join(targets)} cannot be imported: {reason}"
+            yield Problem(BROKEN, what, f"{MACFIX} status --tracebacks")
+    else:
+        entries = [vars(finding) for finding in survey(plugins)]
+        wrong = [(one.where, one.message) for one in plugins.problems]
+        wrong += [("settings", text) for text in Config.from_environ().complaints()]
+    for where, message in wrong:
+        variable = re.search(r"MACFIX_\w+", message)
+        block = f'export MACFIX_BLOCK="$MACFIX_BLOCK,{where}"' if where.isidentifier() else REPORT
+        yield Problem(WARNING, f"{where}: {message}", f"unset {variable[0]}" if variable else block)
+    for one in entries:
+        text = f"{one['target']}: {one['state']}: {one['reason']}"
+        yield Detail(one["patch"], text)
+        if one["state"] not in status.GOOD:
+            level = BROKEN if one["state"] == "failed" else WARNING
+            yield Problem(level, f"patch {one['patch']}: {text}", REPORT)
+    counted = Counter(one["state"] for one in entries)
+    yield "patches", ", ".join(f"{count} {state}" for state, count in counted.items()) or "none"
 
 
-def _settings() -> Facts:
-    names = sorted(name for name in os.environ if name.startswith("MACFIX"))
-    names += [name for name in ("PYTHONPATH", "XDG_RUNTIME_DIR", "TMPDIR") if name in os.environ]
-    for name in names:
-        yield name, os.environ[name] or "(empty)"
-    if not names:
-        yield "environment", "nothing that matters to macfix is set"
-    for text in Config.from_environ().complaints():
-        yield "problem", text
-
-
-def _folders() -> Facts:
-    yield "cache", _folder(Config.from_environ().cache)
-    yield "runtime (tractor)", _folder(str(runtime_dir.BASE / f"tractor-{os.getuid()}"))
-
-
-def _folder(path: str | None) -> str:
-    if path is None:
-        return "none may be used"
+def _sockets(_: argparse.Namespace) -> Found:
+    folder = runtime_dir.BASE / f"tractor-{os.getuid()}"
     try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        return f"{path} (not there yet)"
-    return f"{path} (mode {mode & 0o7777:04o})"
+        mode = runtime_dir.check(folder)
+    except OSError as error:
+        why, fix = str(error.strerror).rsplit(": ", 1)
+        yield Problem(BROKEN, f"{folder}: {why}", fix)
+        mode = "refused"
+    longest = max((len(os.fsencode(path)) for path in folder.glob("*")), default=0)
+    room = f"room for names of {names.room_in(folder)} bytes, the longest path has {longest} of 103"
+    yield "sockets", f"{folder} ({mode}): {room}"
 
 
-def _shared_memory() -> Facts:
+def _open_files(_: argparse.Namespace) -> Found:
+    import resource
+
+    soft, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0], limits.allowed_open_files()
+    yield "open files", f"{soft}, which the patches raise to {max(soft, allowed)}"
+    if allowed < 1024:  # a chart opens some hundred
+        user = shlex.quote(pwd.getpwuid(os.getuid()).pw_name)
+        fix = f"sudo sh -c 'ulimit -n {limits.OPEN_MAX} && exec su {user}'"
+        yield Problem(WARNING, f"a process may have no more than {allowed} files open", fix)
+
+
+def _segments(_: argparse.Namespace) -> Found:
     try:
         path = place.location()
         found = shm.findings_in(path)
     except (place.UnavailableError, OSError) as error:
-        yield "registry", f"cannot be used, so nothing is freed by itself: {error}"
+        yield "segments", f"no registry, so nothing is freed by itself: {error}"
+        if not isinstance(error, place.NotWantedError):
+            yield Problem(WARNING, str(error), 'export MACFIX_STATE_DIR="$(mktemp -d)"')
         return
-    yield "registry", path if os.path.exists(path) else f"{path} (not there yet)"
-    for state, advice in (
-        (reaping.ALIVE, ""),
-        (reaping.LEAKED, ": `macfix shm reap` frees that"),
-        (reaping.UNCLEAR, ": `macfix shm ls` says why"),
-    ):
-        there = any(one.state == state for one in found)
-        yield state, shm.total(found, state) + (advice if there else "")
+    states = (reaping.ALIVE, reaping.LEAKED, reaping.UNCLEAR)
+    totals = {state: shm.total(found, state) for state in states}
+    yield "segments", "; ".join(f"{state}: {text}" for state, text in totals.items())
+    yield Detail("registry", path)
+    for state, fix in ((reaping.LEAKED, "shm reap"), (reaping.UNCLEAR, "shm ls")):
+        if any(one.state == state for one in found):
+            yield Problem(WARNING, f"{state}: {totals[state]}", f"{MACFIX} {fix}")
 
 
-def _limits() -> Facts:
-    import resource
+def _folders(_: argparse.Namespace) -> Found:
+    user, home = int(os.environ.get("SUDO_UID", os.getuid())), os.path.expanduser("~")
+    settings = "Library/Application Support" if sys.platform == "darwin" else ".config"
+    kept = {"MACFIX_CACHE_DIR": Config.from_environ().cache, "MACFIX_STATE_DIR": place.folder()}
+    for folder in filter(None, (*kept.values(), f"{home}/{settings}/piker")):
+        # in a folder that all users can write to, the files of others are none of root's
+        if os.path.exists(folder) and not world_writable(folder):
+            files = [Path(folder), *islice(Path(folder).rglob("*"), 10_000)]
+            for foreign in [each for each in files if each.lstat().st_uid != user][:1]:
+                what = f"{foreign} belongs to user {foreign.lstat().st_uid}, not to {user}"
+                yield Problem(WARNING, what, f"sudo chown -R {user} {shlex.quote(folder)}")
+    for variable, wanted in kept.items():
+        path = Path(wanted or "/tmp")
+        there = next(each for each in (path, *path.parents) if each.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            fix = f'export {variable}="$(mktemp -d)"'
+            yield Problem(WARNING, f"nothing can be kept in {path}", fix)
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    yield "open files", f"{soft} of at most {'any number' if hard == unlimited else hard}"
+
+def _kernel(_: argparse.Namespace) -> Found:
+    if sys.platform != "darwin":
+        return
+    verdicts = [(fact, conformance.verdict(fact)) for fact in facts.facts()]
+    for fact, verdict in verdicts:
+        yield Detail(verdict, conformance.sentence(fact))
+    differ = sum(verdict == conformance.DIFFERS for _, verdict in verdicts)
+    yield "kernel", (said := f"{differ} of {len(verdicts)} facts about XNU differ")
+    if differ:
+        yield Problem(WARNING, f"kernel: {said}", f"{MACFIX} conformance")
 
 
-SECTIONS: dict[str, Callable[[], Facts]] = {
-    "Python": _python,
-    "machine": _machine,
-    "packages": _packages,
-    "activation": _activation,
-    "plugins and their patches": _plugins,
-    "settings": _settings,
-    "folders": _folders,
-    "shared memory": _shared_memory,
-    "limits": _limits,
-}
+def _neighbours(_: argparse.Namespace) -> Found:
+    hooks = [text for text in map(repr, sys.meta_path) if not re.search(_OWN_HOOKS, text)]
+    yield "import hooks", "\n".join(hooks) or "Python's and macfix's only"
+    for name in ("sitecustomize", "usercustomize"):
+        yield Detail(name, getattr(sys.modules.get(name), "__file__", None) or "none")
+    for folder in {*site.getsitepackages(), site.getusersitepackages()}:
+        for file in Path(folder).glob("*.pth"):
+            if getattr(file.stat(), "st_flags", 0) & getattr(stat, "UF_HIDDEN", 0x8000):
+                fix = f"chflags nohidden {shlex.quote(str(file))}"
+                yield Problem(WARNING, f"{file} is hidden, so Python leaves it out", fix)
+    known = ssl.get_default_verify_paths()
+    roots = known.cafile or (known.capath if known.capath and os.listdir(known.capath) else None)
+    yield "TLS roots", roots or "none"
+    if roots is None:
+        certifi = f'export SSL_CERT_FILE="$({PYTHON} -m certifi)"'
+        what = "no root certificates, so no broker can be reached by https or wss"
+        yield Problem(WARNING, what, f"{PYTHON} -m pip install certifi && {certifi}")
+    docker = ("/var/run/docker.sock", os.path.expanduser("~/.docker/run/docker.sock"))
+    there = next(filter(os.path.exists, docker), "no socket, which only some brokers need")
+    yield "docker", there
+    settings = [name for name in os.environ if name.startswith(("MACFIX", "PYTHON"))]
+    for name in [*settings, "XDG_RUNTIME_DIR", "TMPDIR"]:
+        yield Detail(name, os.environ.get(name, "not set"))
+
+
+CHECKS = (
+    *(_system, _packages, _activation, _patches, _sockets, _open_files, _segments, _folders),
+    *(_kernel, _neighbours),
+)

@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _show_ledger(args: argparse.Namespace, malformed: list[dict[str, Any]]) -> int:
-    report = _probe(args.simulate)
+    report = probe(args.simulate)
     status = report.status
     if status is None or not (status["active"] or status["reason"] == "MACFIX=off"):
         reason = f"not active: {status['reason']}" if status else "nothing could be found out"
@@ -87,7 +87,7 @@ def _show_ledger(args: argparse.Namespace, malformed: list[dict[str, Any]]) -> i
     return 0 if states <= GOOD and not report.problems and not status["problems"] else 1
 
 
-def _probe(simulate: str | None) -> Report:
+def probe(simulate: str | None) -> Report:
     """Import all targets in a process of its own; one that dies of a target is followed by
     another one that leaves that target out."""
     report = Report()

@@ -88,13 +88,15 @@ def test_version(nothing: Path) -> None:
 def test_help_names_every_command_variable_and_exit_code(nothing: Path) -> None:
     done = run(nothing, "--help")
     assert done.returncode == 0
-    for word in ("run", "simulate", "status", "demo", "doctor", "shm", "-m MODULE",
+    for word in ("run", "simulate", "status", "demo", "doctor", "conformance", "shm", "-m MODULE",
                  "MACFIX_SKIP", "MACFIX_ONLY", "MACFIX_STRICT", "exit codes",
                  "to fail as on a Mac"):  # fmt: skip
         assert word in done.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "simulate", "status", "demo", "doctor", "shm"])
+@pytest.mark.parametrize(
+    "command", ["run", "simulate", "status", "demo", "doctor", "conformance", "shm"]
+)
 def test_every_command_has_help(nothing: Path, command: str) -> None:
     done = run(nothing, command, "--help")
     assert done.returncode == 0
@@ -430,45 +432,61 @@ def test_json_off_darwin(folder: Path) -> None:
 # -- doctor ----------------------------------------------------------------------------------------
 
 
+def doctor(folder: Path, *words: str, **env: str) -> dict[str, str]:
+    """What doctor finds, by name."""
+    done = run(folder, *words, "doctor", "--json", **env)
+    assert done.stderr == ""
+    return dict(json.loads(done.stdout)["found"])
+
+
 def test_doctor_reports_versions_and_places(folder: Path) -> None:
-    done = run(folder, "doctor")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert sys.executable in line(done.stdout, "executable ")
-    assert str(REPOSITORY) in line(done.stdout, "  macfix ")
-    assert re.search(r"wrapt +\d", done.stdout)
-    assert str(folder / "tractor" / "__init__.py") in line(done.stdout, "  tractor ")
-    assert "not installed" in line(done.stdout, "  piker ")
-    titles = ("Python", "machine", "packages", "activation", "settings", "folders", "limits")
-    for title in (*titles, "shared memory"):
-        assert title in done.stdout.splitlines()
-    assert "not known" not in done.stdout
+    found = doctor(folder)
+    assert sys.executable in found["Python"]
+    assert found["macfix"].endswith(f"in {REPOSITORY / 'macfix'}")
+    assert re.match(r"\d", found["wrapt"])
+    assert found["tractor"] == f"(without metadata) in {folder / 'tractor'}"
+    assert found["piker"] == "not installed"
+    for name in (
+        "system",
+        "activation",
+        "patches",
+        "sockets",
+        "open files",
+        "segments",
+        "TLS roots",
+    ):
+        assert name in found
 
 
 def test_doctor_shows_the_settings(folder: Path) -> None:
-    done = run(folder, "doctor", MACFIX_SKIP="own-patch", MACFIX_STRICT="1")
-    assert "own-patch" in line(done.stdout, "  MACFIX_SKIP ")
-    assert "MACFIX_STRICT" in done.stdout
+    found = doctor(folder, MACFIX_SKIP="own-patch", MACFIX_STRICT="1")
+    assert (found["MACFIX_SKIP"], found["MACFIX_STRICT"]) == ("own-patch", "1")
 
 
-def test_doctor_lists_plugins_and_what_is_wrong_with_them(folder: Path) -> None:
-    done = run(folder, "doctor", MACFIX_SKIP="no-such-patch")
-    assert line(done.stdout, "  own ").split() == ["own", "own-patch"]
+def test_doctor_lists_patches_and_what_is_wrong_with_plugins(folder: Path) -> None:
+    assert doctor(folder)["own-patch"].startswith("tractor.own: needed: ")
+    assert {"own", "shm"} <= set(doctor(folder)["plugins"].split(", "))
     break_plugin(folder, "raise ValueError('broken')")
-    assert "ValueError: broken" in line(run(folder, "doctor").stdout, "problem: own")
+    assert "ValueError: broken" in line(run(folder, "doctor").stdout, "warning", "own: ")
 
 
 @on_linux
 def test_doctor_knows_the_simulation(folder: Path) -> None:
-    assert line(run(folder, "doctor").stdout, "simulated ").split() == ["simulated", "no"]
-    assert "page=4096" in line(run(folder, "--simulate=page=4096", "doctor").stdout, "simulated ")
+    assert "This is not XNU" in doctor(folder)["system"]
+    assert "simulated (names=30,page=4096" in doctor(folder, "--simulate=page=4096")["system"]
 
 
 def test_doctor_names_the_pth_file_that_activates(folder: Path) -> None:
     packages = folder / "lib" / f"python3.{sys.version_info[1]}" / "site-packages"
     packages.mkdir(parents=True)
-    (packages / "macfix.pth").write_text("# nothing\n")
-    done = run(folder, "doctor", PYTHONUSERBASE=str(folder))
-    assert str(packages / "macfix.pth") in done.stdout
+    (packages / "macfix.pth").write_text(
+        "# Written by `macfix enable`; `macfix disable` removes it.\n"
+    )
+    home = {"PYTHONUSERBASE": str(folder)}
+    # no virtual environment sees the user's packages
+    base = [sys.executable, "-c", "import site; print(site.ENABLE_USER_SITE)"]
+    seen = subprocess.check_output(base, env=os.environ | home, text=True).strip() == "True"
+    assert (str(packages / "macfix.pth") in doctor(folder, **home)["activation"]) == seen
 
 
 # -- whatever reads it -----------------------------------------------------------------------------

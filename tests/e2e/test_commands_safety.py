@@ -32,6 +32,9 @@ COMMANDS = {
     "--simulate status": 0,
     "doctor": 0,
     "--simulate doctor": 0,
+    "doctor --report": 0,
+    "conformance": 0 if sys.platform == "darwin" else 1,
+    "--simulate conformance": 0,
     "shm ls": 0,
     "shm reap": 0,
     "--simulate shm ls": 0,
@@ -108,7 +111,7 @@ def test_the_traps_work(commanded: Environment, tmp_path: Path) -> None:
 
 # -- whatever reads it -----------------------------------------------------------------------------
 
-SHOWING = ["--help", "--version", "status", "doctor", "shm ls", "enable --check"]
+SHOWING = ["--help", "--version", "status", "doctor", "conformance", "shm ls", "enable --check"]
 
 
 @pytest.mark.parametrize("command", SHOWING)

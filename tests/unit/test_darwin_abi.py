@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from macfix.darwin import limits
+from macfix.darwin import facts, limits
 from macfix.darwin.segments import names as segment_names
 from macfix.darwin.segments import processes
 from macfix.darwin.sockets import credentials
@@ -98,6 +98,8 @@ def claims() -> list[Claim]:
         Claim("SOMAXCONN", _constants.SOMAXCONN, "simulated SOMAXCONN"),
         Claim("SCM_CREDS", _constants.SCM_CREDS, "simulated SCM_CREDS"),
         Claim("_CS_DARWIN_USER_TEMP_DIR", _constants.CS_DARWIN_USER_TEMP_DIR, "simulated confstr"),
+        Claim("_CS_DARWIN_USER_TEMP_DIR", facts.CS_DARWIN_USER_TEMP_DIR, "the confstr in facts"),
+        Claim("LOCAL_PEEREUUID", facts.LOCAL_PEEREUUID, "facts.LOCAL_PEEREUUID"),
         Claim("OPEN_MAX", limits.OPEN_MAX, "limits.OPEN_MAX"),
         Claim("NOFILE", Spec().files, "Spec.files"),
     ]

@@ -26,13 +26,13 @@ def bounded_name(name: str, pid: int, directory: str | os.PathLike[str]) -> str:
     Raises `ValueError` when `directory` is too long for even the shortest such name.
     """
     suffix = f"@{pid}.sock"
-    room = _room_in(directory)
+    room = room_in(directory)
     if _is_file_name(name) and len(os.fsencode(name + suffix)) <= room:
         return name + suffix
     return _shortened(name, suffix, room, directory)
 
 
-def _room_in(directory: str | os.PathLike[str]) -> int:
+def room_in(directory: str | os.PathLike[str]) -> int:
     """Return how many bytes the name of a socket in `directory` may have."""
     before = len(os.fsencode(Path(directory) / "_")) - 1
     return SUN_PATH_LIMIT - 1 - before

@@ -64,6 +64,20 @@ def runtime_dir(
     return folders[-1]
 
 
+def check(folder: Path) -> str:
+    """Say what is in the place of *folder*, a `runtime_dir`, and change nothing.
+
+    Raises `PermissionError` as `runtime_dir` does; its text ends in the command that helps.
+    """
+    _check_base(folder.parent)
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return "not there yet"
+    _check_ours(folder, found)
+    return f"mode {stat.S_IMODE(found.st_mode):04o}"
+
+
 def _check_base(base: Path) -> None:
     mode = base.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
