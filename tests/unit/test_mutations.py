@@ -30,6 +30,7 @@ PATIENCE = 7200 if HEAVY == "full" else 280
 VINTAGES = tuple(upstream.TRACTORS) if HEAVY == "full" else ("HEAD",)
 
 PIKERS_TARGETS = {
+    "piker.brokers",
     "piker.brokers.ib.api",
     "piker.data._sharedmem",
     "piker.storage.cli",

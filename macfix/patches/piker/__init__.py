@@ -5,6 +5,7 @@ from __future__ import annotations
 from macfix.patches._modules import hooks
 
 PATCHES: dict[str, tuple[str, ...]] = {
+    "piker.brokers": ("tls_roots",),
     "piker.storage.nativedb": ("strange_files",),
     "piker.ui._exec": ("quit",),
     "piker.ui._notify": ("notifications",),
