@@ -33,6 +33,7 @@ PIKERS_TARGETS = {
     "piker.brokers",
     "piker.brokers.ib.api",
     "piker.data._sharedmem",
+    "piker.service.elastic",
     "piker.storage.cli",
     "piker.tsp",
     "piker.ui._exec",

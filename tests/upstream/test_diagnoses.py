@@ -25,10 +25,15 @@ REAP = "tractor.spawn._reap"
 CHANNELS = "tractor.to_asyncio"
 RUNTIME, NEW_RUNTIME = "tractor._runtime", "tractor.runtime._runtime"
 BROKERS = "piker.brokers"
+OLD_AHAB, AHAB = "piker.data._ahab", "piker.service._ahab"
+OLD_ELASTIC, ELASTIC = "piker.data.elastic", "piker.service.elastic"
 IB, DERIBIT = "piker.brokers.ib.api", "piker.brokers.deribit.api"
 NATIVEDB = "piker.storage.nativedb"
 CHART = "piker.ui._exec"
 NOTIFY = "piker.ui._notify"
+
+MOVED = (OLD_ELASTIC, AHAB, ELASTIC)
+"""What upstream changed a few times only, before or after it moved the file."""
 
 STATES = {
     ("runtime-dir-env", STATE): {"568fb18d": NEEDED, "e7cefba6": FIXED},
@@ -61,6 +66,10 @@ STATES = {
     ("aio-ib-clients", IB): {"first": NEEDED},
     ("aio-deribit-feeds", DERIBIT): {"first": FIXED, "34fb497e": NEEDED},
     ("piker-tls-roots", BROKERS): {"first": NEEDED},
+    ("piker-docker", OLD_AHAB): {"first": FIXED, "fbd3d1e3": NEEDED},
+    ("piker-docker", AHAB): {"first": NEEDED},
+    ("piker-docker-ports", OLD_ELASTIC): {"first": NEEDED},
+    ("piker-docker-ports", ELASTIC): {"first": NEEDED},
     ("piker-strange-files", NATIVEDB): {"first": NEEDED},
     ("piker-quit", CHART): {"first": FIXED, "788771bd": NEEDED},
     ("piker-notifications", NOTIFY): {"first": NEEDED},
@@ -136,7 +145,7 @@ def test_every_commit_gets_the_right_diagnosis(name: str, target: str) -> None:
             wrong.append(f"{commit[:8]}: {answer.state}, not {right} ({answer.reason})")
     assert wrong == []
     assert changes == {}, "the history does not have these"
-    assert len(found) >= 9
+    assert len(found) >= (4 if target in MOVED else 9)
 
 
 def test_no_commit_of_the_main_line_is_unknown() -> None:

@@ -6,6 +6,10 @@ from macfix.patches._modules import hooks
 
 PATCHES: dict[str, tuple[str, ...]] = {
     "piker.brokers": ("tls_roots",),
+    "piker.data._ahab": ("docker",),
+    "piker.data.elastic": ("docker_ports",),
+    "piker.service._ahab": ("docker",),
+    "piker.service.elastic": ("docker_ports",),
     "piker.storage.nativedb": ("strange_files",),
     "piker.ui._exec": ("quit",),
     "piker.ui._notify": ("notifications",),
