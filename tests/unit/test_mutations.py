@@ -38,6 +38,7 @@ PIKERS_TARGETS = {
     "piker.tsp",
     "piker.ui._exec",
     "piker.ui._notify",
+    "piker.ui._style",
 }
 """Targets in the newest public piker; `deribit` imports only after changes to others."""
 

@@ -31,6 +31,7 @@ IB, DERIBIT = "piker.brokers.ib.api", "piker.brokers.deribit.api"
 NATIVEDB = "piker.storage.nativedb"
 CHART = "piker.ui._exec"
 NOTIFY = "piker.ui._notify"
+STYLE = "piker.ui._style"
 
 MOVED = (OLD_ELASTIC, AHAB, ELASTIC)
 """What upstream changed a few times only, before or after it moved the file."""
@@ -70,6 +71,7 @@ STATES = {
     ("piker-docker", AHAB): {"first": NEEDED},
     ("piker-docker-ports", OLD_ELASTIC): {"first": NEEDED},
     ("piker-docker-ports", ELASTIC): {"first": NEEDED},
+    ("piker-fonts", STYLE): {"first": FIXED, "1f8f2eb8": NEEDED},
     ("piker-strange-files", NATIVEDB): {"first": NEEDED},
     ("piker-quit", CHART): {"first": FIXED, "788771bd": NEEDED},
     ("piker-notifications", NOTIFY): {"first": NEEDED},

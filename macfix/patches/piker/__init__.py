@@ -13,6 +13,7 @@ PATCHES: dict[str, tuple[str, ...]] = {
     "piker.storage.nativedb": ("strange_files",),
     "piker.ui._exec": ("quit",),
     "piker.ui._notify": ("notifications",),
+    "piker.ui._style": ("fonts",),
 }
 
 macfix_targets, macfix_patches = hooks(__name__, PATCHES)
