@@ -72,6 +72,7 @@ STATES = {
     ("piker-docker-ports", OLD_ELASTIC): {"first": NEEDED},
     ("piker-docker-ports", ELASTIC): {"first": NEEDED},
     ("piker-fonts", STYLE): {"first": FIXED, "1f8f2eb8": NEEDED},
+    ("piker-window", CHART): {"first": FIXED, "2ebdf008": NEEDED},
     ("piker-strange-files", NATIVEDB): {"first": NEEDED},
     ("piker-quit", CHART): {"first": FIXED, "788771bd": NEEDED},
     ("piker-notifications", NOTIFY): {"first": NEEDED},

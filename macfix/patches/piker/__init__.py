@@ -11,7 +11,7 @@ PATCHES: dict[str, tuple[str, ...]] = {
     "piker.service._ahab": ("docker",),
     "piker.service.elastic": ("docker_ports",),
     "piker.storage.nativedb": ("strange_files",),
-    "piker.ui._exec": ("quit",),
+    "piker.ui._exec": ("quit", "window"),
     "piker.ui._notify": ("notifications",),
     "piker.ui._style": ("fonts",),
 }
