@@ -32,6 +32,7 @@ VINTAGES = tuple(upstream.TRACTORS) if HEAVY == "full" else ("HEAD",)
 PIKERS_TARGETS = {
     "piker.brokers",
     "piker.brokers.ib.api",
+    "piker.config",
     "piker.data._sharedmem",
     "piker.service.elastic",
     "piker.storage.cli",

@@ -28,6 +28,7 @@ BROKERS = "piker.brokers"
 OLD_AHAB, AHAB = "piker.data._ahab", "piker.service._ahab"
 OLD_ELASTIC, ELASTIC = "piker.data.elastic", "piker.service.elastic"
 IB, DERIBIT = "piker.brokers.ib.api", "piker.brokers.deribit.api"
+CONFIG = "piker.config"
 NATIVEDB = "piker.storage.nativedb"
 CHART = "piker.ui._exec"
 NOTIFY = "piker.ui._notify"
@@ -73,6 +74,7 @@ STATES = {
     ("piker-docker-ports", ELASTIC): {"first": NEEDED},
     ("piker-fonts", STYLE): {"first": FIXED, "1f8f2eb8": NEEDED},
     ("piker-window", CHART): {"first": FIXED, "2ebdf008": NEEDED},
+    ("piker-root-config", CONFIG): {"first": NEEDED},
     ("piker-strange-files", NATIVEDB): {"first": NEEDED},
     ("piker-quit", CHART): {"first": FIXED, "788771bd": NEEDED},
     ("piker-notifications", NOTIFY): {"first": NEEDED},
