@@ -75,6 +75,7 @@ STATES = {
     ("piker-fonts", STYLE): {"first": FIXED, "1f8f2eb8": NEEDED},
     ("piker-window", CHART): {"first": FIXED, "2ebdf008": NEEDED},
     ("piker-root-config", CONFIG): {"first": NEEDED},
+    ("piker-app-nap", CHART): {"first": FIXED, "788771bd": NEEDED},
     ("piker-strange-files", NATIVEDB): {"first": NEEDED},
     ("piker-quit", CHART): {"first": FIXED, "788771bd": NEEDED},
     ("piker-notifications", NOTIFY): {"first": NEEDED},

@@ -12,7 +12,7 @@ PATCHES: dict[str, tuple[str, ...]] = {
     "piker.service._ahab": ("docker",),
     "piker.service.elastic": ("docker_ports",),
     "piker.storage.nativedb": ("strange_files",),
-    "piker.ui._exec": ("quit", "window"),
+    "piker.ui._exec": ("quit", "window", "app_nap"),
     "piker.ui._notify": ("notifications",),
     "piker.ui._style": ("fonts",),
 }
