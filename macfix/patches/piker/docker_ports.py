@@ -39,7 +39,7 @@ def diagnose(source: Source) -> Diagnosis:
     if start is None or not has_constant(start, "host"):
         return not_needed(f"no {FUNCTION}() uses host networking")
     runs = calls(start, "run")
-    networks = [word for run in runs for word in run.keywords if word.arg == "network"]
+    networks = [given for run in runs for given in run.keywords if given.arg == "network"]
     if len(networks) != 1 or not has_constant(source.tree, "port"):
         return unknown(f"{FUNCTION}() runs its container in no known way")
     return needed(f"line {networks[0].value.lineno} uses host networking")
