@@ -74,6 +74,7 @@ STATES = {
     ("piker-docker-ports", ELASTIC): {"first": NEEDED},
     ("piker-fonts", STYLE): {"first": FIXED, "1f8f2eb8": NEEDED},
     ("piker-window", CHART): {"first": FIXED, "2ebdf008": NEEDED},
+    ("piker-sudo-folder", CONFIG): {"first": FIXED, "1cdb9437": NEEDED},
     ("piker-root-config", CONFIG): {"first": NEEDED},
     ("piker-app-nap", CHART): {"first": FIXED, "788771bd": NEEDED},
     ("piker-strange-files", NATIVEDB): {"first": NEEDED},

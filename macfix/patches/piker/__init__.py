@@ -6,7 +6,7 @@ from macfix.patches._modules import hooks
 
 PATCHES: dict[str, tuple[str, ...]] = {
     "piker.brokers": ("tls_roots",),
-    "piker.config": ("root_config",),
+    "piker.config": ("sudo_folder", "root_config"),
     "piker.data._ahab": ("docker",),
     "piker.data.elastic": ("docker_ports",),
     "piker.service._ahab": ("docker",),
