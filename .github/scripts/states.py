@@ -28,7 +28,7 @@ def states() -> dict[str, str]:
     return {
         f"{line['target']}: {line['patch']}": f"{line['state']}: {line['reason']}"
         for line in lines
-        if line["state"] != "pending"
+        if line["state"] != "pending" and line["target"].startswith(("tractor.", "piker."))
     }
 
 

@@ -32,6 +32,7 @@ from macfix.darwin.sysctl import sysctl_int
 from macfix.engine.config import Config
 from macfix.engine.locating import locate
 from macfix.engine.survey import survey
+from macfix.patches import PACKAGES
 
 from . import conformance, output, shm, status
 
@@ -221,7 +222,7 @@ def _patches(args: argparse.Namespace) -> Found:
             what = f"{', '.join(targets)} cannot be imported: {reason}"
             yield Problem(BROKEN, what, f"{MACFIX} status --tracebacks")
     else:
-        entries = [vars(finding) for finding in survey(plugins)]
+        entries = [vars(finding) for finding in survey(plugins, PACKAGES)]
         wrong = [(one.where, one.message) for one in plugins.problems]
         wrong += [("settings", text) for text in Config.from_environ().complaints()]
     for where, message in wrong:

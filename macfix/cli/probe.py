@@ -17,6 +17,7 @@ from macfix import simulate
 from macfix.activation.activate import activate, status
 from macfix.engine.errors import PatchFailedError
 from macfix.engine.locating import locate
+from macfix.patches import PACKAGES
 
 
 def main(words: Sequence[str]) -> None:
@@ -35,7 +36,8 @@ def main(words: Sequence[str]) -> None:
 
         try:
             activate(children=False)
-            for target in dict.fromkeys(entry.target for entry in status().entries):
+            targets = dict.fromkeys(entry.target for entry in status().entries)
+            for target in targets if any(map(locate, PACKAGES)) else ():
                 if target not in left_out and locate(target) is not None:
                     tell(importing=target)
                     tell(imported=target, problem=_import(target))

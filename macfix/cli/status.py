@@ -15,6 +15,7 @@ from macfix import __version__
 from macfix.activation.activate import load_plugins
 from macfix.engine.plugins import Plugins
 from macfix.engine.survey import survey
+from macfix.patches import PACKAGES
 
 from . import documentation
 from .output import table
@@ -167,7 +168,7 @@ def _print_problems(problems: Sequence[dict[str, Any]], args: argparse.Namespace
 def _show_survey(
     args: argparse.Namespace, plugins: Plugins, malformed: list[dict[str, Any]]
 ) -> int:
-    findings = survey(plugins)
+    findings = survey(plugins, PACKAGES)
     problems = [asdict(problem) for problem in plugins.problems] + malformed
     reason = f"macfix is inactive here: {sys.platform} does not need it"
     if args.json:

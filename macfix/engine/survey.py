@@ -5,6 +5,7 @@ Nothing of upstream is imported: an upstream that cannot be imported can be surv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING
@@ -38,13 +39,14 @@ class Finding:
     reason: str
 
 
-def survey(plugins: Plugins) -> list[Finding]:
+def survey(plugins: Plugins, packages: Sequence[str]) -> list[Finding]:
     """Ask every patch about every target that is installed here, on any platform.
 
-    Targets that do not exist in the installed upstreams are left out.
+    Targets that do not exist in the installed upstreams are left out; so are all others where none
+    of *packages* is installed.
     """
     findings: list[Finding] = []
-    for target in plugins.targets:
+    for target in plugins.targets if any(map(locate, packages)) else ():
         spec = locate(target)
         if spec is not None:
             findings += _ask_all(list(plugins.patches(target)), spec)

@@ -119,7 +119,7 @@ def test_a_healthy_simulated_mac_has_no_problem(patient: Patient) -> None:
     answer = patient.answer(simulate="--simulate")
     assert (answer["verdict"], answer["problems"]) == ("fine", [])
     found = dict(answer["found"])
-    assert "1 applied" in found["patches"]
+    assert " applied" in found["patches"]
     assert found["kernel"].startswith("0 of ")
     assert found["own-patch"] == "tractor.own: applied: it is 1"
 

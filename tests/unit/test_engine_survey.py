@@ -28,8 +28,15 @@ def upstream(tmp_path: Path) -> Iterator[FakeUpstream]:
     made.close()
 
 
-def findings(*patches: ModuleType, target: str = MOD) -> list[Finding]:
-    return survey(Plugins(Config(), {"p": make_plugin(by_target={target: patches})}))
+def findings(
+    *patches: ModuleType, target: str = MOD, packages: tuple[str, ...] = (ROOT,)
+) -> list[Finding]:
+    return survey(Plugins(Config(), {"p": make_plugin(by_target={target: patches})}), packages)
+
+
+def test_without_any_of_the_packages_nobody_is_asked(upstream: FakeUpstream) -> None:
+    patch = make_patch()
+    assert findings(patch, packages=("no_such_package",)) == [] != findings(patch)
 
 
 def test_a_target_is_diagnosed_without_being_imported(upstream: FakeUpstream) -> None:

@@ -30,13 +30,17 @@ PATIENCE = 7200 if HEAVY == "full" else 280
 VINTAGES = tuple(upstream.TRACTORS) if HEAVY == "full" else ("HEAD",)
 
 PIKERS_TARGETS = {
+    "piker.brokers",
     "piker.brokers.ib.api",
+    "piker.config",
     "piker.data._sharedmem",
+    "piker.service.elastic",
     "piker.storage.cli",
     "piker.tsp",
     "piker.ui._event",
     "piker.ui._exec",
     "piker.ui._notify",
+    "piker.ui._style",
 }
 """Targets in the newest public piker; `deribit` imports only after changes to others."""
 

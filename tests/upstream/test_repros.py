@@ -55,7 +55,7 @@ PIKER = Vintage(
 )
 VINTAGES = [*TRACTORS, PIKER]
 
-OPTIONAL = {"piker.brokers.deribit.api"}
+OPTIONAL = {"piker.brokers.deribit.api", "piker.service._ahab"}
 """Targets that need a package which piker itself does not require."""
 
 LauncherOf = Callable[[Vintage], Launcher]

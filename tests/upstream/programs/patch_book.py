@@ -25,8 +25,9 @@ def survey() -> list[dict[str, str]]:
     """Return patch, target, state and reason for every target in the upstreams on the path."""
     from macfix.activation.activate import load_plugins
     from macfix.engine.survey import survey
+    from macfix.patches import PACKAGES
 
-    return [asdict(finding) for finding in survey(load_plugins())]
+    return [asdict(finding) for finding in survey(load_plugins(), PACKAGES)]
 
 
 def ledger() -> list[dict[str, Any]]:

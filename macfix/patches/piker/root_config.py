@@ -1,0 +1,87 @@
+"""piker's configuration is root's after a run with `sudo`, and all that is said is "denied".
+
+Problem:
+    piker asks for `sudo` to run docker. What it writes then, in the folder of the user's
+    configuration, is root's: the next run without `sudo` ends with a `PermissionError`.
+
+Fix:
+    One line before the error says whose the file is, and the command that puts it right. The error
+    stays, and no file is touched.
+
+Repro:
+    Read a configuration of somebody else's, who stands in for root.
+
+Upstream:
+    Not reported. Nobody has run this on a Mac; on Linux it was run with two users.
+
+Remove when:
+    piker gives what it writes under `sudo` to the user.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from macfix import Changes, Diagnosis, Source, _once, needed, not_needed, unknown
+from macfix._files import owner_is_somebody_else
+from macfix.engine.changes import Args, Kwargs, Wrapped
+from macfix.engine.errors import warn
+from macfix.engine.syntax import calls, function, mentions
+
+FUNCTIONS = ("load", "write", "load_account", "load_ledger")
+
+
+def diagnose(source: Source) -> Diagnosis:
+    found = [name for name in FUNCTIONS if function(source.tree, name)]
+    if not found:
+        return not_needed("it reads and writes no configuration")
+    if calls(source.tree, "chown") or mentions(source.tree, "PermissionError"):
+        return not_needed("it looks after files of root's")
+    if not mentions(source.tree, "_config_dir"):
+        return unknown("its configuration is in no known folder")
+    return needed(f"{', '.join(found)} may meet files of root's")
+
+
+def install(module: ModuleType, changes: Changes) -> None:
+    def explain(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
+        try:
+            return wrapped(*args, **kwargs)
+        except PermissionError as error:
+            _explain(str(error.filename), str(module._config_dir))
+            raise
+
+    for name in FUNCTIONS:
+        if hasattr(module, name):
+            changes.wrap(module, name, explain)
+
+
+def _explain(path: str, folder: str) -> None:
+    if not Path(path).is_relative_to(folder) or not owner_is_somebody_else(path):
+        return
+    command = f'sudo chown -R "$USER" {shlex.quote(folder)}'
+    if _once.is_first(command, None):
+        warn(f"{path} is not yours, most likely since a run with sudo; to get it back: {command}")
+
+
+def repro() -> None:
+    from unittest import mock  # imports asyncio
+
+    target, denied = import_module("piker.config"), PermissionError(13, "Permission denied")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(target, "_config_dir", Path(folder)),
+        mock.patch.object(os, "geteuid", return_value=-1),
+        mock.patch(f"{__name__}.warn") as said,
+    ):
+        denied.filename = Path(folder, "conf.toml")
+        denied.filename.touch()
+        try:
+            target.load(path=denied.filename, decode=mock.Mock(side_effect=denied))
+        except PermissionError:
+            assert said.called, "nothing says whose the file is"
