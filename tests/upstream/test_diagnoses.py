@@ -21,7 +21,7 @@ NEEDED, FIXED, UNKNOWN = "needed", "not needed", "unknown"
 
 STATE, NEW_STATE = "tractor._state", "tractor.runtime._state"
 TRANSPORT, UDS, CHAN = "tractor.ipc._transport", "tractor.ipc._uds", "tractor.ipc._chan"
-REAP = "tractor.spawn._reap"
+REAP, LINUX = "tractor.spawn._reap", "tractor.ipc._linux"
 CHANNELS = "tractor.to_asyncio"
 RUNTIME, NEW_RUNTIME = "tractor._runtime", "tractor.runtime._runtime"
 BROKERS = "piker.brokers"
@@ -45,6 +45,7 @@ STATES = {
     ("transport-reset", TRANSPORT): {"6f1f198f": FIXED, "31196b9c": NEEDED, "64e820e1": FIXED},
     ("transport-eprototype", TRANSPORT): {"6f1f198f": FIXED, "31196b9c": NEEDED},
     ("transport-enotconn", TRANSPORT): {"6f1f198f": FIXED, "31196b9c": NEEDED},
+    ("transport-eventfd", LINUX): {"first": NEEDED},
     ("uds-socket-constants", UDS): {"c7d5b021": FIXED, "63fac5a8": NEEDED, "93b9a6cd": FIXED},
     ("uds-passcred", UDS): {"c7d5b021": FIXED, "63fac5a8": NEEDED, "93b9a6cd": FIXED},
     ("uds-peer-credentials", UDS): {"c7d5b021": FIXED, "63fac5a8": NEEDED},

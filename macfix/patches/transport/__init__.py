@@ -1,7 +1,7 @@
-"""Writes to a peer that has closed the connection, which macOS reports by errnos of its own.
+"""How messages travel: writes to a peer that has closed the connection, and ring buffers.
 
-`MsgpackTransport.send()` serves Unix sockets and TCP alike. It has one way to tell its callers that
-the peer is gone, and takes it for the errno that Linux reports.
+macOS reports the former by errnos of its own. `MsgpackTransport.send()` serves Unix sockets and TCP
+alike, has one way to tell its callers that the peer is gone, and takes it for Linux's errno.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from macfix.patches._modules import hooks
 
 PATCHES: dict[str, tuple[str, ...]] = {
     "tractor.ipc._transport": ("enotconn", "eprototype", "reset"),
+    "tractor.ipc._linux": ("eventfd",),
 }
 
 macfix_targets, macfix_patches = hooks(__name__, PATCHES)
