@@ -10,7 +10,6 @@ import pwd
 import re
 import shlex
 import site
-import ssl
 import stat
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from macfix.engine.config import Config
 from macfix.engine.locating import locate
 from macfix.engine.survey import survey
 from macfix.patches import PACKAGES
+from macfix.patches.piker import docker, tls_roots
 
 from . import conformance, output, shm, status
 
@@ -322,15 +322,16 @@ def _neighbours(_: argparse.Namespace) -> Found:
             if getattr(file.stat(), "st_flags", 0) & getattr(stat, "UF_HIDDEN", 0x8000):
                 fix = f"chflags nohidden {shlex.quote(str(file))}"
                 yield Problem(WARNING, f"{file} is hidden, so Python leaves it out", fix)
-    known = ssl.get_default_verify_paths()
-    roots = known.cafile or (known.capath if known.capath and os.listdir(known.capath) else None)
+    roots = tls_roots.own_roots()
+    if roots is None and sys.platform == "darwin" and (other := tls_roots.other_roots()):
+        roots = f"{other}, by the patch piker-tls-roots"
     yield "TLS roots", roots or "none"
     if roots is None:
         certifi = f'export SSL_CERT_FILE="$({PYTHON} -m certifi)"'
         what = "no root certificates, so no broker can be reached by https or wss"
         yield Problem(WARNING, what, f"{PYTHON} -m pip install certifi && {certifi}")
-    docker = ("/var/run/docker.sock", os.path.expanduser("~/.docker/run/docker.sock"))
-    there = next(filter(os.path.exists, docker), "no socket, which only some brokers need")
+    sockets = (docker.USUAL, *(os.path.expanduser(f"~/{path}") for path in docker.IN_HOME))
+    there = next(filter(os.path.exists, sockets), "no socket, which only some brokers need")
     yield "docker", there
     settings = [name for name in os.environ if name.startswith(("MACFIX", "PYTHON"))]
     for name in [*settings, "XDG_RUNTIME_DIR", "TMPDIR"]:

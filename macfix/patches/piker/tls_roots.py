@@ -44,23 +44,27 @@ def diagnose(source: Source) -> Diagnosis:
 
 
 def install(module: ModuleType, changes: Changes) -> None:
-    if _has_roots() or {FILE, FOLDER} & os.environ.keys():
-        return
-    try:
-        roots = import_module("certifi").where()
-    except ImportError:
-        roots = MACOS
-    if not os.path.isfile(roots):
+    if own_roots() or {FILE, FOLDER} & os.environ.keys() or not (roots := other_roots()):
         return
     os.environ[FILE] = roots
     changes.note("TLS roots", roots)
     changes.on_revert(lambda: os.environ.pop(FILE, None) and None)
 
 
-def _has_roots() -> bool:
-    """Whether there is the file where OpenSSL looks for roots, or anything in the folder."""
+def own_roots() -> str | None:
+    """Return the file where OpenSSL looks for roots, or the folder if anything is in it."""
     places = ssl.get_default_verify_paths()
-    return bool(places.cafile or (places.capath and any(Path(places.capath).iterdir())))
+    folder = places.capath
+    return places.cafile or (folder if folder and any(Path(folder).iterdir()) else None)
+
+
+def other_roots() -> str | None:
+    """Return the file of certifi's roots, or of macOS's own; None if there is neither."""
+    try:
+        roots: str = import_module("certifi").where()
+    except ImportError:
+        roots = MACOS
+    return roots if os.path.isfile(roots) else None
 
 
 def repro() -> None:
