@@ -37,8 +37,8 @@ class Vintage:
     recipe: pythons.Recipe = pythons.TRACTOR
 
     def concerns(self, target: str) -> bool:
-        """Whether the module `target` is of the first of the upstreams, the one to look at."""
-        return target.partition(".")[0] == self.commits[0][0]
+        """Whether `target` is of the first of the upstreams, the one to look at, or of trio."""
+        return target.partition(".")[0] in (self.commits[0][0], "trio")
 
 
 BEFORE_UNIX_SOCKETS = ("470d349e", "eeb05160")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 import traceback
 from dataclasses import asdict
@@ -77,7 +78,10 @@ def repro(name: str) -> int:
 def main(words: list[str]) -> int:
     """Do what the command line says."""
     if words[0] == "repro":
-        return repro(words[1])
+        code = repro(words[1])
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # a Qt whose program was left half-way may crash as the interpreter ends
     print(json.dumps({"survey": survey, "ledger": ledger}[words[0]]()))
     return 0
 
