@@ -35,10 +35,12 @@ _MARK = b"# Written by `macfix enable`; `macfix disable` removes it."
 _SOURCE = os.path.join(SITE, AUTOLOAD)
 _HIDDEN = getattr(stat, "UF_HIDDEN", 0x8000)  # set by the Finder and iCloud
 _PROBE = """
-import sys
+import sys, importlib.util
 there = any(hasattr(finder, "is_macfix") for finder in sys.meta_path)
 root = getattr(sys.modules.get("_macfix_autoload"), "_root", None)
 print("\\nmacfix comes up from", ascii(root) if there else "nowhere: sys.meta_path lacks it")
+lacking = [name for name in ("pluggy", "wrapt") if importlib.util.find_spec(name) is None]
+sys.exit(f"{', '.join(lacking)} cannot be found" if lacking else 0)
 """
 _ANSWER = "macfix comes up from "
 _NOT_INSTALLED = f"macfix runs out of {ROOT}: install it into the environment to enable it there"
@@ -189,9 +191,9 @@ def _failure_of_a_new_interpreter(flags: Sequence[str]) -> str:
     """What an interpreter that is started here says, if this macfix is not in it; else ""."""
     env = {name: text for name, text in os.environ.items() if not name.startswith("MACFIX")}
     env["PYTHONPATH"] = without_site(env.get("PYTHONPATH", ""))
-    if sys.platform != "darwin":
-        env["MACFIX_FORCE"] = ""  # it waits there, too, and patches nothing
-    words = [sys.executable, *flags, "-c", _PROBE]
+    env["MACFIX_FORCE"] = ""  # it waits on Linux, too, and patches nothing
+    safe = ["-P"] if sys.version_info >= (3, 11) else []  # 3.13's -c imports linecache
+    words = [sys.executable, *flags, *safe, "-c", _PROBE]
     try:
         done = subprocess.run(
             words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
@@ -200,9 +202,9 @@ def _failure_of_a_new_interpreter(flags: Sequence[str]) -> str:
         return str(error)
     # whatever else is executed at the start may print something, too
     seen = [line for line in done.stdout.splitlines() if line.startswith(_ANSWER)]
-    if seen == [_ANSWER + ascii(os.path.realpath(ROOT))]:
+    if seen == [_ANSWER + ascii(os.path.realpath(ROOT))] and not done.returncode:
         return ""
-    return done.stderr.strip() or "".join(seen)
+    return done.stderr.strip().rpartition("\n")[2] or "".join(seen)
 
 
 def _flags(file: str) -> int:

@@ -16,9 +16,10 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     Returns:
         The exit code; a program that is run replaces this process instead.
     """
+    left_out: list[str] = []
     try:
         if argv is None:
-            leave_out_unsafe_places()
+            left_out = leave_out_unsafe_places()
             argv = sys.argv[1:]
         from .commands import dispatch
 
@@ -31,11 +32,14 @@ def main(argv: "Sequence[str] | None" = None) -> int:
             trace = trace.tb_next
         where = error.path or (trace and trace.tb_frame.f_code.co_filename)
         print(f"macfix: cannot be imported: {error} (in {where})", file=sys.stderr)
+        if left_out:
+            places = ", ".join(left_out)
+            print(f"macfix: left out, as every user can change it: {places}", file=sys.stderr)
         return 1
 
 
-def leave_out_unsafe_places() -> None:
-    """Take off ``sys.path`` what macfix must not import from.
+def leave_out_unsafe_places() -> "list[str]":
+    """Take off ``sys.path`` what macfix must not import from; return what others can change.
 
     That is the current directory for ``python -m macfix``, the folder of the script ``macfix``, and
     what every user of the machine can change. The folder or zip file stays that macfix itself is
@@ -48,8 +52,8 @@ def leave_out_unsafe_places() -> None:
     sys.path = [place for place in places if place.startswith(os.path.dirname(os.__file__))]
     from macfix._files import world_writable
 
-    sys.path = [
-        place
-        for place in places
-        if not os.path.exists(place) or (os.path.isabs(place) and not world_writable(place))
-    ]
+    there = [place for place in places if os.path.exists(place)]
+    left_out = [place for place in there if os.path.isabs(place) and world_writable(place)]
+    relative = [place for place in there if not os.path.isabs(place)]
+    sys.path = [place for place in places if place not in (*left_out, *relative)]
+    return left_out

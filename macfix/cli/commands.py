@@ -101,7 +101,9 @@ def _dispatch(words: list[str]) -> int:
     except SystemExit as end:  # argparse: 0 after --help or --version, 2 for what makes no sense
         return int(end.code or 0)
     except (CannotRunError, simulation.SimulationError, CannotEnableError, OSError) as error:
-        print(f"macfix: {error}", file=sys.stderr)
+        is_name = isinstance(error, CannotRunError) and first.isalpha()
+        hint = nearest(first, (*SUMMARIES, *RUNNERS)) if is_name else ""
+        print(f"macfix: {error}{hint}", file=sys.stderr)
         return 1 if isinstance(error, (CannotEnableError, OSError)) else 2
 
 

@@ -13,6 +13,7 @@ import site
 import stat
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from macfix import __version__
-from macfix._files import world_writable
+from macfix._files import world_writable, write_atomically
 from macfix.activation import activate, enabling, environment, runner
 from macfix.darwin import facts, limits
 from macfix.darwin.segments import place, reaping
@@ -101,9 +102,20 @@ def main(args: argparse.Namespace) -> int:
     if args.report in (None, "-"):
         print(text)
     else:
-        Path(args.report).write_text(f"{text}\n", "utf-8", "backslashreplace")
+        _write(args.report, f"{text}\n".encode(errors="backslashreplace"))
         print(f"{args.report}: {LEFT_OUT}")
     return worst
+
+
+def _write(file: str, content: bytes) -> None:
+    """Write all of the report or nothing; raises `OSError` with the file's name."""
+    try:
+        if os.path.exists(file) and not os.path.isfile(file):  # a device or a pipe
+            Path(file).write_bytes(content)
+        else:
+            write_atomically(os.path.abspath(file), content, 0o644)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, file) from None
 
 
 def _screen(problems: list[Problem], rows: list[Row], width: int | None) -> str:
@@ -207,6 +219,7 @@ def _activation(args: argparse.Namespace) -> Found:
 
 def _patches(args: argparse.Namespace) -> Found:
     plugins = activate.load_plugins()
+    plugins.check(Config.from_environ())
     yield Detail("plugins", ", ".join(plugins.installed))
     if sys.platform == "darwin":
         report = status.probe(args.simulate)
@@ -224,7 +237,6 @@ def _patches(args: argparse.Namespace) -> Found:
     else:
         entries = [vars(finding) for finding in survey(plugins, PACKAGES)]
         wrong = [(one.where, one.message) for one in plugins.problems]
-        wrong += [("settings", text) for text in Config.from_environ().complaints()]
     for where, message in wrong:
         variable = re.search(r"MACFIX_\w+", message)
         block = f'export MACFIX_BLOCK="$MACFIX_BLOCK,{where}"' if where.isidentifier() else REPORT
@@ -295,9 +307,12 @@ def _folders(_: argparse.Namespace) -> Found:
     for variable, wanted in kept.items():
         path = Path(wanted or "/tmp")
         there = next(each for each in (path, *path.parents) if each.exists())
-        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        try:
+            with tempfile.TemporaryFile(dir=there, buffering=0) as file:
+                file.write(bytes(4096))
+        except OSError as error:
             fix = f'export {variable}="$(mktemp -d)"'
-            yield Problem(WARNING, f"nothing can be kept in {path}", fix)
+            yield Problem(WARNING, f"nothing can be kept in {path}: {error.strerror}", fix)
 
 
 def _kernel(_: argparse.Namespace) -> Found:
@@ -318,7 +333,8 @@ def _neighbours(_: argparse.Namespace) -> Found:
     for name in ("sitecustomize", "usercustomize"):
         yield Detail(name, getattr(sys.modules.get(name), "__file__", None) or "none")
     for folder in {*site.getsitepackages(), site.getusersitepackages()}:
-        for file in Path(folder).glob("*.pth"):
+        files = Path(folder).glob("*.pth") if os.access(folder, os.R_OK | os.X_OK) else ()
+        for file in files:
             if getattr(file.stat(), "st_flags", 0) & getattr(stat, "UF_HIDDEN", 0x8000):
                 fix = f"chflags nohidden {shlex.quote(str(file))}"
                 yield Problem(WARNING, f"{file} is hidden, so Python leaves it out", fix)

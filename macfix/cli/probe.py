@@ -28,7 +28,10 @@ def main(words: Sequence[str]) -> None:
     """
     descriptor, spec, *left_out = words
     if spec:
-        simulate.start(spec)
+        try:
+            simulate.start(spec)
+        except simulate.SimulationError as error:
+            raise SystemExit(str(error)) from None
     with open(int(descriptor), "w", encoding="utf-8", closefd=False) as out:
 
         def tell(**answer: Any) -> None:

@@ -35,6 +35,9 @@ def run(words: Sequence[str], *, simulate: str | None, patched: bool) -> NoRetur
         if patched and config.enabled:
             _once.join_tree()  # now: its children may be the first that import an upstream
             changes |= registry.variables()
+    elif patched:
+        for text in config.complaints():  # else it would be said where an upstream is imported
+            print(f"macfix: {text}", file=sys.stderr)
     program = locate(words)
     _close_what_was_closed()
     runner.run(program, changes)

@@ -13,6 +13,7 @@ from typing import Any
 
 from macfix import __version__
 from macfix.activation.activate import load_plugins
+from macfix.engine.config import Config
 from macfix.engine.plugins import Plugins
 from macfix.engine.survey import survey
 from macfix.patches import PACKAGES
@@ -169,6 +170,7 @@ def _show_survey(
     args: argparse.Namespace, plugins: Plugins, malformed: list[dict[str, Any]]
 ) -> int:
     findings = survey(plugins, PACKAGES)
+    plugins.check(Config.from_environ())
     problems = [asdict(problem) for problem in plugins.problems] + malformed
     reason = f"macfix is inactive here: {sys.platform} does not need it"
     if args.json:

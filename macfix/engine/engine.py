@@ -71,7 +71,7 @@ class Engine:
         self._changes: dict[str, dict[str, Changes]] = {}
         self._rewritten: set[str] = set()
         self._reported = 0
-        self._complain()
+        self.plugins.check(self.config)
         self._report_problems()
 
     def patches(self, target: str) -> list[Patch]:
@@ -276,15 +276,6 @@ class Engine:
             f"{target}: patch {patch.name} failed and is left out: {reason} "
             f"(`macfix status` has the traceback)"
         )
-
-    def _complain(self) -> None:
-        wrong = self.config.complaints()
-        if self.config.names_something:
-            wrong += self.config.wrong_names(
-                [patch.name for patch in self.plugins.all_patches()], self.plugins.installed
-            )
-        for text in wrong:
-            self.plugins.report("settings", text)
 
     def _report_problems(self) -> None:
         """Say what is wrong with plugins and variables, as far as it was not said yet."""

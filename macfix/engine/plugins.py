@@ -93,6 +93,14 @@ class Plugins:
         for name, plugin in self._registered():
             self._ask(name, plugin, "macfix_outcome", entry=entry)
 
+    def check(self, config: Config) -> None:
+        """Report what is wrong with the user's variables, and the names in them that nobody has."""
+        wrong = config.complaints()
+        if config.names_something:
+            wrong += config.wrong_names([one.name for one in self.all_patches()], self.installed)
+        for text in wrong:
+            self.report("settings", text)
+
     def report(self, where: str, message: str, error: BaseException | None = None) -> None:
         """Add a problem, unless it is there already."""
         text = "".join(traceback.format_exception(error)) if error is not None else None

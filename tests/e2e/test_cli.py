@@ -80,6 +80,53 @@ def line(text: str, *words: str) -> str:
 # -- the command line itself -----------------------------------------------------------------------
 
 
+@on_linux
+def test_a_simulation_that_cannot_start_is_one_line_of_every_command(folder: Path) -> None:
+    for command in ("status", "shm ls", "doctor"):
+        done = run(folder, "--simulate", *command.split(), MACFIX_SIMULATE_DIR="relative")
+        assert done.returncode in (1, 2) and "Traceback" not in done.stderr, done
+        assert "is not an absolute path" in done.stderr, done
+
+
+@on_linux
+def test_a_misspelt_variable_is_said_where_nothing_is_patched_too(folder: Path) -> None:
+    done = run(folder, "-c", "print('ran')", MACFIX_SIMULAT="1")
+    assert done.stdout == "ran\n"
+    said = "macfix has no variable MACFIX_SIMULAT; did you mean MACFIX_SIMULATE?"
+    assert done.stderr == f"macfix: {said}\n"
+    done = run(folder, "status", MACFIX_SIMULAT="1", MACFIX_SKIP="own-patsh")
+    assert f"problem: settings: {said}" in done.stdout and done.returncode == 1
+    assert "there is no patch 'own-patsh'; did you mean own-patch?" in done.stdout
+
+
+@pytest.mark.parametrize(("word", "hint"), [("docter", "doctor"), ("simulat", "simulate")])
+def test_a_misspelt_command_gets_the_nearest(nothing: Path, word: str, hint: str) -> None:
+    done = run(nothing, word)
+    assert done.returncode == 2 and done.stderr.endswith(f"; did you mean {hint}?\n"), done
+
+
+def test_what_every_user_can_change_is_left_out_and_named(tmp_path: Path) -> None:
+    place = tmp_path / "open"
+    for package in ("pluggy", "wrapt"):
+        (place / package).mkdir(parents=True)
+        (place / package / "__init__.py").touch()
+    place.chmod(0o777)
+    code = (
+        "import sys, macfix.cli; sys.argv = ['macfix', 'status']; "
+        f"sys.path = ['', {str(place)!r}, *[p for p in sys.path if 'site-packages' not in p]]; "
+        "sys.exit(macfix.cli.main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1 and "No module named" in done.stderr, done
+    assert f"macfix: left out, as every user can change it: {place}\n" in done.stderr
+
+
 def test_version(nothing: Path) -> None:
     done = run(nothing, "--version")
     assert (done.returncode, done.stdout) == (0, f"macfix {macfix.__version__}\n")

@@ -6,6 +6,7 @@ import errno
 import os
 import py_compile
 import site
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -181,6 +182,32 @@ def test_the_cause_is_named(
     if "`macfix enable`" in problem:
         assert enabling.enable() == (str(packages / NAME), True)
         assert enabling.problems() == []
+
+
+def test_the_interpreter_that_is_looked_at_runs_nothing_of_the_current_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    real_run, started = subprocess.run, []
+
+    def run(words: list[str], **how: Any) -> Any:
+        started.append((words, how.get("env", {})))
+        return real_run(words, **how)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setenv("MACFIX_SIMULATE", "1")
+    monkeypatch.setattr(sys, "platform", "darwin")  # as in a process that is simulated
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "linecache.py").write_text("open('ran', 'w')")
+    enabling._failure_of_a_new_interpreter([])
+    words, env = started[0]
+    assert sys.version_info < (3, 11) or "-P" in words
+    assert "MACFIX_SIMULATE" not in env and env["MACFIX_FORCE"] == ""
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_macfix_needs_and_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enabling, "_PROBE", enabling._PROBE.replace("wrapt", "wrapt_is_gone"))
+    assert enabling._failure_of_a_new_interpreter([]) == "wrapt_is_gone cannot be found"
 
 
 def test_without_site_there_is_no_way_in(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ import pytest
 from macfix.cli import doctor
 from macfix.cli.doctor import BROKEN, WARNING, Problem
 from macfix.darwin.sockets import runtime_dir
-from tests.support import processes
+from tests.support import isolation, processes
 from tests.support.plugin import NEEDED, lay_out_plugin
 from tests.support.processes import Finished
 from tests.support.sandbox import Sandbox
@@ -472,6 +472,35 @@ def test_a_report_says_what_it_leaves_out_and_does(patient: Patient, kind: str) 
     assert report.returncode == plain.returncode
     if kind:
         assert json.loads(report.stdout)["note"] == doctor.LEFT_OUT
+
+
+@pytest.mark.skipif(
+    not isolation.possible() or os.geteuid() != 0, reason="needs a small disk of its own"
+)
+def test_on_a_full_disk_nothing_can_be_kept_and_no_half_a_report_stays(patient: Patient) -> None:
+    disk, script = patient.sandbox.root / "disk", patient.sandbox.root / "look.sh"
+    disk.mkdir()
+    patient.env["MACFIX_CACHE_DIR"] = str(disk / "cache")
+    script.write_text(
+        f"mount -t tmpfs -o size=64k none {disk} && cd {disk}\n"
+        "head -c 1000000 /dev/zero >full 2>/dev/null\n"
+        f"{doctor.MACFIX} doctor\n{doctor.MACFIX} doctor --report it.txt\necho $?\nls -A\n"
+    )
+    done = patient.run(f"unshare --mount sh {script}")
+    assert "nothing can be kept in" in done.stdout and "No space left on device" in done.stdout
+    assert done.stdout.endswith("1\nfull\n"), str(done)
+    assert "macfix: [Errno 28] No space left on device: 'it.txt'" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_home_that_may_not_be_read_costs_no_check(patient: Patient) -> None:
+    home = patient.sandbox.root / "closed"
+    (home / ".local").mkdir(parents=True)
+    home.chmod(0o700)
+    patient.env["HOME"] = str(home)
+    patient.sandbox.root.chmod(0o755)
+    done = patient.run(f"setpriv --reuid 65534 --clear-groups {doctor.MACFIX} doctor")
+    assert "_neighbours" not in done.stdout and "TLS roots" in done.stdout, str(done)
 
 
 def test_a_report_goes_to_a_file(patient: Patient) -> None:

@@ -137,7 +137,7 @@ def test_mutants_of_tractor(
     check(answer, on_linux, capsys, f"tractor {vintage}, {world}", count)
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", WORLDS if HEAVY == "full" else [*WORLDS][-1:])
 def test_mutants_of_piker(
     world: str,
     sandbox: Sandbox,

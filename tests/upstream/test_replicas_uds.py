@@ -162,4 +162,4 @@ def test_every_target_of_the_patches_for_unix_sockets_has_a_stand_in(vintage: st
         if patch.plugin in ("uds", "runtime", "transport")
     }
     state = "tractor._state" if vintage == "HEAD" else "tractor.runtime._state"
-    assert sockets - named == {state, "tractor.spawn._reap"}
+    assert sockets - named == {state, "tractor.spawn._reap", "tractor.ipc._linux"}
