@@ -48,6 +48,8 @@ WORLDS = {"plain": {}} | (
     {"simulated": {"MACFIX_SIMULATE": "1"}} if sys.platform == "linux" else {}
 )
 
+UPSTREAMS_WORLDS = [*WORLDS] if HEAVY == "full" else [*WORLDS][-1:]
+
 
 def run(
     sandbox: Sandbox,
@@ -121,7 +123,7 @@ def test_mutants_of_the_replicas(
     check(answer, on_linux, capsys, f"replica {vintage}, {world}")
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", UPSTREAMS_WORLDS)
 @pytest.mark.parametrize("vintage", VINTAGES)
 def test_mutants_of_tractor(
     vintage: str,
@@ -137,7 +139,7 @@ def test_mutants_of_tractor(
     check(answer, on_linux, capsys, f"tractor {vintage}, {world}", count)
 
 
-@pytest.mark.parametrize("world", WORLDS if HEAVY == "full" else [*WORLDS][-1:])
+@pytest.mark.parametrize("world", UPSTREAMS_WORLDS)
 def test_mutants_of_piker(
     world: str,
     sandbox: Sandbox,

@@ -38,7 +38,9 @@ pytestmark = pytest.mark.skipif(ON_A_MAC, reason="there is no Linux here to comp
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("part", SUITES)
+@pytest.mark.parametrize(
+    "part", [part for part in SUITES if HEAVY == "full" or part != "shared memory"]
+)
 @pytest.mark.parametrize("commit", COMMITS.values(), ids=list(COMMITS))
 def test_this_part_of_it_fails_nowhere_that_linux_does_not(
     commit: str, part: str, launcher_for: Callable[[str], Launcher], tables: Tables
