@@ -128,7 +128,15 @@ def piker(
 
 
 @pytest.fixture
-def show(piker: Piker) -> Iterator[Callable[..., Chart]]:
+def hangups() -> Iterator[None]:
+    """Have SIGHUP do what it does: under nohup a chart would inherit that it is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
+def show(piker: Piker, hangups: None) -> Iterator[Callable[..., Chart]]:
     """Start a chart; afterwards nothing of it runs any more, whatever the test found."""
     if not isolation.possible():
         with socket.socket() as probe:
