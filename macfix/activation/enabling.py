@@ -33,7 +33,7 @@ AUTOLOAD = "_macfix_autoload.py"
 
 _MARK = b"# Written by `macfix enable`; `macfix disable` removes it."
 _SOURCE = os.path.join(SITE, AUTOLOAD)
-_HIDDEN = getattr(stat, "UF_HIDDEN", 0x8000)  # set by the Finder and iCloud
+HIDDEN = getattr(stat, "UF_HIDDEN", 0x8000)  # set by the Finder and iCloud
 _PROBE = """
 import sys, importlib.util
 there = any(hasattr(finder, "is_macfix") for finder in sys.meta_path)
@@ -105,8 +105,8 @@ def enable() -> tuple[str, bool]:
             changed = True
         if name == AUTOLOAD:
             _compile(file, anew=changed)
-    if _flags(file) & _HIDDEN:
-        getattr(os, "chflags")(file, _flags(file) & ~_HIDDEN)  # noqa: B009
+    if flags_of(file) & HIDDEN:
+        getattr(os, "chflags")(file, flags_of(file) & ~HIDDEN)  # noqa: B009
         changed = True
     return file, changed
 
@@ -169,7 +169,7 @@ def problems(flags: Sequence[str] = ()) -> list[str]:
 def _problems_of(file: str) -> list[str]:
     place = os.path.realpath(os.path.dirname(file))
     found = []
-    if _flags(file) & _HIDDEN:
+    if flags_of(file) & HIDDEN:
         found.append(f"{file} is hidden (UF_HIDDEN), so site skips it: `macfix enable` shows it")
     for name, wanted in _contents(place).items():
         data = _read(os.path.join(place, name)) or b""
@@ -207,7 +207,7 @@ def _failure_of_a_new_interpreter(flags: Sequence[str]) -> str:
     return done.stderr.strip().rpartition("\n")[2] or "".join(seen)
 
 
-def _flags(file: str) -> int:
+def flags_of(file: str) -> int:
     return getattr(os.stat(file), "st_flags", 0)  # macOS only, as is os.chflags
 
 

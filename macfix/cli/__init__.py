@@ -52,8 +52,7 @@ def leave_out_unsafe_places() -> "list[str]":
     sys.path = [place for place in places if place.startswith(os.path.dirname(os.__file__))]
     from macfix._files import world_writable
 
-    there = [place for place in places if os.path.exists(place)]
-    left_out = [place for place in there if os.path.isabs(place) and world_writable(place)]
-    relative = [place for place in there if not os.path.isabs(place)]
-    sys.path = [place for place in places if place not in (*left_out, *relative)]
+    places = [place for place in places if os.path.isabs(place) or not os.path.exists(place)]
+    left_out = [place for place in places if os.path.exists(place) and world_writable(place)]
+    sys.path = [place for place in places if place not in left_out]
     return left_out

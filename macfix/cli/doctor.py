@@ -10,7 +10,6 @@ import pwd
 import re
 import shlex
 import site
-import stat
 import subprocess
 import sys
 import tempfile
@@ -335,7 +334,7 @@ def _neighbours(_: argparse.Namespace) -> Found:
     for folder in {*site.getsitepackages(), site.getusersitepackages()}:
         files = Path(folder).glob("*.pth") if os.access(folder, os.R_OK | os.X_OK) else ()
         for file in files:
-            if getattr(file.stat(), "st_flags", 0) & getattr(stat, "UF_HIDDEN", 0x8000):
+            if enabling.flags_of(str(file)) & enabling.HIDDEN:
                 fix = f"chflags nohidden {shlex.quote(str(file))}"
                 yield Problem(WARNING, f"{file} is hidden, so Python leaves it out", fix)
     roots = tls_roots.own_roots()

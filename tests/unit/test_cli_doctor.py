@@ -253,15 +253,15 @@ def test_a_hidden_pth_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     stub.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin", prepend=":")
     monkeypatch.setattr(doctor.site, "getsitepackages", lambda: [str(tmp_path)])
-    stat_of = Path.stat
+    stat_of = os.stat
 
-    def stat(path: Path, **more: Any) -> Any:
-        return stat_of(path, **more) if path != file else SimpleNamespace(st_flags=flags())
+    def stat(path: Any, **more: Any) -> Any:
+        return stat_of(path, **more) if path != str(file) else SimpleNamespace(st_flags=flags())
 
     def flags() -> int:
         return 0 if file.read_text() else 0x8000
 
-    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr(os, "stat", stat)
     problem = next(one for one in doctor._neighbours(ARGS) if isinstance(one, Problem))
     assert (problem.level, problem.what) == (WARNING, f"{file} is hidden, so Python leaves it out")
     subprocess.run(problem.fix, shell=True, check=True)

@@ -28,12 +28,10 @@ from importlib import import_module
 from typing import Any
 
 from macfix import Diagnosis, Source, needed, not_needed, unknown
-from macfix.engine.syntax import calls, function
+from macfix.engine.syntax import calls
 
+from ._listeners import ENOUGH, listeners
 from ._repro import socket_folder
-
-LISTENERS = ("start_listener", "UDSAddress.open_listener")
-ENOUGH = 128
 
 
 def diagnose(source: Source) -> Diagnosis:
@@ -60,8 +58,7 @@ def rewrite(tree: ast.Module) -> ast.Module:
 
 
 def _listen_calls(tree: ast.Module) -> list[ast.Call]:
-    listeners = filter(None, (function(tree, name) for name in LISTENERS))
-    return [call for listener in listeners for call in calls(listener, "listen")]
+    return [call for listener in listeners(tree) for call in calls(listener, "listen")]
 
 
 def repro() -> None:

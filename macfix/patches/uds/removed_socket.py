@@ -30,21 +30,20 @@ from typing import Any
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix._files import make_private
 from macfix.engine.changes import Args, Kwargs, Wrapped
-from macfix.engine.syntax import calls, function
+from macfix.engine.syntax import calls
 
+from ._listeners import ENOUGH, listeners
 from ._repro import socket_folder
 
-BACKLOG = 128
 SECONDS = 3600.0
 """How long a socket is left alone."""
 
 
 def diagnose(source: Source) -> Diagnosis:
-    listening = function(source.tree, "start_listener")
-    if listening is None:
-        listening = function(source.tree, "UDSAddress.open_listener")
-    if listening is None:
+    found = listeners(source.tree)
+    if not found:
         return not_needed("it opens no listener")
+    listening = found[0]
     if calls(listening, "utime") or calls(listening, "touch"):
         return not_needed("it touches its sockets")
     if not calls(listening, "bind") or not calls(listening, "SocketListener"):
@@ -98,7 +97,7 @@ class _Keeper:
         except OSError:  # somebody else has the path or its folder by now
             again.close()
             return
-        again.listen(BACKLOG)
+        again.listen(ENOUGH)
         before = self._listener.socket
         self._listener.socket = self._trio.socket.from_stdlib_socket(again)
         if self._waiting is not None:
