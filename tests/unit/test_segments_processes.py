@@ -19,7 +19,7 @@ from macfix.darwin.segments import processes
 from macfix.darwin.segments.processes import (
     environments_with,
     is_alive,
-    this_process,
+    start_of,
 )
 from tests.support.processes import wait_until
 
@@ -54,7 +54,7 @@ def as_process(pid: int) -> tuple[int, str]:
 def test_a_process_lives_until_it_ends(start: Callable[..., subprocess.Popen[bytes]]) -> None:
     process = start()
     known = as_process(process.pid)
-    assert is_alive(*known) and is_alive(*this_process())
+    assert is_alive(*known) and is_alive(os.getpid(), start_of(os.getpid()))
     assert not is_alive(process.pid, known[1] + "1")
     process.kill()
     assert wait_until(lambda: state_of(process.pid) == b"Z", 20)
@@ -98,17 +98,17 @@ def test_a_process_whose_first_thread_has_ended_lives(
 
 
 def test_a_forked_child_is_another_process() -> None:
-    mine = this_process()
+    mine = start_of(os.getpid())
     reading, writing = os.pipe()
     pid = os.fork()
     if not pid:
-        os.write(writing, repr(this_process()).encode())
+        os.write(writing, repr((os.getpid(), start_of(os.getpid()))).encode())
         os._exit(0)
     os.waitpid(pid, 0)
     said = os.read(reading, 100).decode()
     os.close(reading)
     os.close(writing)
-    assert said.startswith(f"({pid}, ") and this_process() == mine
+    assert said.startswith(f"({pid}, ") and start_of(os.getpid()) == mine
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.EIO])

@@ -404,7 +404,7 @@ def test_a_child_forked_without_descriptors_is_known_by_its_trees_variable(
 
 def test_a_registration_that_failed_is_repeated(key: str, owner: MakeOwner) -> None:
     creator = owner()
-    creator.do("processes._this_process.cache_clear()")
+    creator.do("processes.start_of.cache_clear()")
     creator.do("globals().update(limit=__import__('resource').getrlimit(7)) or None")
     creator.do("__import__('resource').setrlimit(7, (3, limit[1]))")
     creator.do("registry.join() and None")

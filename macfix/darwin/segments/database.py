@@ -159,9 +159,8 @@ def patiently(db: sqlite3.Connection, statement: str) -> None:
 
 def report(problem: Exception) -> None:
     """Say once in a tree of processes that the registry cannot be used, and why."""
-    if isinstance(problem, NotWantedError):
-        return
-    if _once.is_first("shared memory is not on record", place.folder()):
+    is_wanted = not isinstance(problem, NotWantedError)
+    if is_wanted and _once.is_first("shared memory is not on record", place.folder()):
         log.warning("shared memory is not on record, and none is freed by itself: %s", problem)
 
 
@@ -171,7 +170,7 @@ def _open(path: str) -> sqlite3.Connection:
         return _connect(path)
     except sqlite3.Error as error:
         _set_aside_if_damaged(path, error)
-    return _connect(path)
+        return _connect(path)
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -32,20 +32,12 @@ _ROUNDS = 50
 _NOT_SHOWN = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM, errno.EINVAL, errno.EIO)
 
 
-def this_process() -> tuple[int, str]:
-    """Return pid and start of the process that asks.
-
-    Raises `OSError` where the kernel does not tell.
-    """
-    return _this_process(os.getpid())
-
-
-@functools.lru_cache(maxsize=1)  # it may have no descriptor left when it asks again
-def _this_process(pid: int) -> tuple[int, str]:
-    start = _start_of(pid)
-    if start is None:
-        raise ProcessLookupError(errno.ESRCH, "the kernel does not know this process")
-    return pid, start
+@functools.lru_cache(maxsize=1)  # this process may have no descriptor left when it asks again
+def start_of(pid: int) -> str:
+    """Return the start time of process *pid*; raises `OSError` where the kernel tells none."""
+    if start := _start_of(pid):
+        return start
+    raise ProcessLookupError(errno.ESRCH, f"the kernel does not know process {pid}")
 
 
 def is_alive(pid: int, start: str) -> bool:
@@ -59,10 +51,9 @@ def is_alive(pid: int, start: str) -> bool:
 def environments_with(variable: str) -> list[tuple[str, int, str | None]]:
     """Return the values of *variable* in the environments of all processes, with pid and start.
 
-    These are the environments that processes were started with: what they changed afterwards does
-    not show. Neither do those of other users, nor, on Darwin, those of programs that the system
-    protects (`cs_restricted` in `sysctl_procargsx`, `bsd/kern/kern_sysctl.c`). One that has ended
-    meanwhile has no start.
+    What processes changed after their start does not show. Neither do environments of other users
+    and, on Darwin, of programs that the system protects (`cs_restricted` in `sysctl_procargsx`,
+    `bsd/kern/kern_sysctl.c`). One that has ended meanwhile has no start.
 
     Raises `OSError` where the kernel does not tell, or processes come faster than it does.
     """

@@ -28,7 +28,7 @@ from macfix.darwin.segments.kernel import probe, unlink_segment
 from macfix.darwin.segments.label import UNLABELLED
 from macfix.darwin.segments.names import kernel_name
 from macfix.darwin.segments.place import UnavailableError
-from macfix.darwin.segments.processes import this_process
+from macfix.darwin.segments.processes import start_of
 
 VARIABLE = place.TREE_VARIABLE
 REAP_VARIABLE = "MACFIX_SHM_REAP"
@@ -55,15 +55,16 @@ class Member:
 
     def sign(self, db: sqlite3.Connection) -> None:
         """Have this process on record, and its tree, which is founded once in its life."""
+        pid = os.getpid()
         try:
-            process = this_process()
+            start = start_of(pid)
         except OSError as error:
             raise UnavailableError(str(error)) from error
         if not self.is_founded:
             if not self.is_founder and not db.execute(database.IS_FOUNDED, (self.tree,)).fetchone():
                 self._enter(secrets.token_hex(8))  # that one is over
             db.execute(database.FOUND_TREE, (self.tree,))
-        db.execute(database.SIGN, (self.tree, *process, _program()))
+        db.execute(database.SIGN, (self.tree, pid, start, _program()))
 
 
 _own: Member | None = None
@@ -73,10 +74,7 @@ def join() -> Callable[[], None] | None:
     """Make this process a member of its tree; if it has none, found one, which children inherit.
 
     The first of a tree to do so frees what is leaked. Never raises an `Exception`: where the
-    registry cannot be used, that is said once.
-
-    Returns:
-        What undoes the change of the environment, if there was one.
+    registry cannot be used, that is said once. Returns what undoes a change of the environment.
     """
     before = os.environ.get(VARIABLE)
     with signed():
@@ -93,8 +91,8 @@ def join() -> Callable[[], None] | None:
 def variables() -> dict[str, str]:
     """Return what makes a program a member of a tree from birth, to be put into its environment.
 
-    If there is no tree, one is founded for this very process, which is about to `exec` the program.
-    Never raises an `Exception`; returns nothing where the registry cannot be used.
+    That is the tree of this very process, which is about to `exec` the program. Never raises an
+    `Exception`; returns nothing where the registry cannot be used.
     """
     with signed():
         pass
@@ -162,12 +160,9 @@ def unlink(name: str) -> None:
 def signed(
     begin: Callable[[sqlite3.Connection, str], Any] = lambda db, tree: None,
 ) -> Iterator[tuple[sqlite3.Connection | None, Any]]:
-    """A transaction of this process, and what *begin* returns; None where there can be none.
+    """A transaction of this process, and what *begin* (database, tree) returns of it.
 
-    That, and what fails of it inside, is said once and not raised.
-
-    Args:
-        begin: is called with the database and this process's tree.
+    Both are None where there can be none: that, and what fails inside, is said once, not raised.
     """
     global _own
     has_begun = False
