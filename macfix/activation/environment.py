@@ -98,8 +98,5 @@ def leave_out() -> None:
 
 
 def _take_out() -> None:
-    rest = without_site(os.environ.get("PYTHONPATH", ""))
-    if rest:
+    if rest := without_site(os.environ.pop("PYTHONPATH", "")):
         os.environ["PYTHONPATH"] = rest
-    else:
-        os.environ.pop("PYTHONPATH", None)

@@ -57,9 +57,8 @@ class Changes:
         Raises:
             AttributeError: if *owner* has no such attribute.
         """
-        original = vars(owner).get(name, _ABSENT)
-        if original is _ABSENT:
-            original = getattr(owner, name)  # inherited: the wrapper goes on this class only
+        # where it is inherited, the wrapper goes on this class only
+        original = vars(owner)[name] if name in vars(owner) else getattr(owner, name)
         self.set(owner, name, wrapt.FunctionWrapper(original, wrapper))
 
     def note(self, name: str, text: str) -> None:

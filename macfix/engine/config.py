@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from macfix._log import LEVELS
 from macfix._variables import if_on, is_off
 
 VARIABLES = {
@@ -23,6 +24,7 @@ VARIABLES = {
     "MACFIX_SHM_REAP": "`off`: leave the segments of dead programs alone",
     "MACFIX_SHM_JOURNAL": "`off`: keep no registry of segments",
     "MACFIX_PYTEST": "`1`: pytest runs as with `--macfix`",
+    "MACFIX_LOG": "`info`: say on standard error what was patched; `debug`: what becomes of each",
     "MACFIX_CACHE_DIR": "where answers of diagnoses are kept (default: the user's cache folder)",
     "MACFIX_STATE_DIR": "where the registry of segments is kept (default: the user's state folder)",
 }
@@ -51,6 +53,7 @@ class Config:
             that is set and empty), or None for all.
         strict: a failing patch or plugin is an exception (``MACFIX_STRICT=1``).
         cache: the folder for answers (absolute), or None where none may be used.
+        log: the level from which on to show what is logged (``MACFIX_LOG``), or None.
         unknown: variables that are set and that macfix does not know.
         empty: variables that name patches or plugins, and are set to nothing.
     """
@@ -63,6 +66,7 @@ class Config:
     plugins: frozenset[str] | None = None
     strict: bool = False
     cache: str | None = None
+    log: str | None = None
     unknown: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
 
@@ -81,6 +85,7 @@ class Config:
             plugins=_names(env["MACFIX_PLUGINS"]) if "MACFIX_PLUGINS" in env else None,
             strict=if_on(env.get("MACFIX_STRICT")) is not None,
             cache=_cache_folder(env),
+            log=if_on(env.get("MACFIX_LOG", "").lower()),
             unknown=tuple(sorted(given - VARIABLES.keys() - _INTERNAL)),
             empty=tuple(name for name in lists if name in env and not _names(env[name])),
         )
@@ -89,11 +94,6 @@ class Config:
     def wanted(self) -> bool:
         """Whether this platform, or the user, wants macfix to be active."""
         return self.enabled and (sys.platform == "darwin" or bool(self.force))
-
-    @property
-    def names_something(self) -> bool:
-        """Whether there are names that can be wrong."""
-        return bool(self.skip or self.only or self.force or self.block or self.plugins)
 
     def selects(self, patch: str) -> bool:
         """Whether the user wants *patch* applied where it is needed."""
@@ -110,6 +110,8 @@ class Config:
             for name in self.unknown
         ]
         found += [f"{name} is set and names nothing: unset it" for name in self.empty]
+        if self.log and self.log not in LEVELS:
+            found.append(f"MACFIX_LOG is {self.log!r}, which is none of {', '.join(LEVELS)}")
         both = sorted(self.skip & (self.only or frozenset()))
         if both:
             found.append(f"MACFIX_ONLY and MACFIX_SKIP both name {', '.join(both)}: it is left out")
@@ -152,8 +154,7 @@ def _cache_folder(env: Mapping[str, str]) -> str | None:
     """
     if os.geteuid() != os.getuid() or os.getegid() != os.getgid():
         return None
-    chosen = env.get("MACFIX_CACHE_DIR")
-    if chosen:
+    if chosen := env.get("MACFIX_CACHE_DIR"):
         return chosen if os.path.isabs(chosen) else None  # never below the current directory
     home = os.path.expanduser("~")
     if not os.path.isabs(home):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
 import sys
 import traceback
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from macfix import _once
+from macfix._log import listen, log
 
 from . import cache
 from .changes import Changes
@@ -71,6 +74,9 @@ class Engine:
         self._changes: dict[str, dict[str, Changes]] = {}
         self._rewritten: set[str] = set()
         self._reported = 0
+        listen(config.log)
+        if log.isEnabledFor(logging.INFO) and _once.is_first("what is patched", config.cache):
+            atexit.register(self.ledger.sum_up)
         self.plugins.check(self.config)
         self._report_problems()
 
@@ -78,12 +84,16 @@ class Engine:
         """The patches of *target* that the user wants and that this platform can need."""
         found = self.plugins.patches(target)
         self._report_problems()
-        return [
-            patch
-            for patch in found
-            if self.config.selects(patch.name)
-            and (patch.fits_platform() or patch.name in self.config.force)
-        ]
+        return [patch for patch in found if self._left_out(patch) is None]
+
+    def _left_out(self, patch: Patch) -> tuple[State, str] | None:
+        """Why *patch* is not even looked at, if so; the simulation counts as Darwin."""
+        if not self.config.selects(patch.name):
+            return State.SKIPPED, "MACFIX_SKIP or MACFIX_ONLY leaves it out"
+        if sys.platform in patch.platforms or patch.name in self.config.force:
+            return None
+        where = ", ".join(sorted(patch.platforms))
+        return State.NOT_NEEDED, f"this defect exists on {where} only"
 
     # -- before a target executes --------------------------------------------------------------
 
@@ -114,8 +124,7 @@ class Engine:
         answers = self._diagnose(target, source, patches)
         needed: dict[Patch, str] = {}
         for patch in patches:
-            answer = answers.get(patch.name)
-            if answer is None:
+            if (answer := answers.get(patch.name)) is None:
                 continue  # its diagnose() failed, and the ledger says so
             if answer.state == "needed":
                 needed[patch] = answer.reason
@@ -147,11 +156,7 @@ class Engine:
         plan.code = rewrite(source, loader, rewriting, failed)
 
     def undo_installs(self, target: str) -> list[str]:
-        """Undo what was installed into an earlier execution of *target* (a reload).
-
-        Returns:
-            The names of the patches that are undone.
-        """
+        """Undo what was installed into an earlier execution of *target*; the patches' names."""
         installed = self._changes.pop(target, {})
         for changes in installed.values():
             changes.revert()
@@ -245,26 +250,21 @@ class Engine:
 
     def _undecided(self, patch: Patch, target: str) -> Entry:
         """The line of *patch* at *target* as long as nothing has happened to it there."""
-        state, reason = State.PENDING, "not imported yet"
-        if not self.config.selects(patch.name):
-            state, reason = State.SKIPPED, "MACFIX_SKIP or MACFIX_ONLY leaves it out"
-        elif not (patch.fits_platform() or patch.name in self.config.force):
-            state = State.NOT_NEEDED
-            reason = f"this defect exists on {', '.join(sorted(patch.platforms))} only"
-        elif target in sys.modules:
-            state = State.LATE
-            reason = "it was imported past macfix, by an import hook that stands before it"
-        return Entry(patch.name, target, state, reason)
+        if (left_out := self._left_out(patch)) is not None:
+            return Entry(patch.name, target, *left_out)
+        if target not in sys.modules:
+            return Entry(patch.name, target, State.PENDING, "not imported yet")
+        reason = "it was imported past macfix, by an import hook that stands before it"
+        return Entry(patch.name, target, State.LATE, reason)
 
     def _enter_diagnosis(self, patch: Patch, target: str, answer: Diagnosis) -> None:
-        if answer.state == "not needed":
-            self.ledger.enter(patch.name, target, State.NOT_NEEDED, answer.reason)
-            return
-        self.ledger.enter(patch.name, target, State.UNKNOWN, answer.reason)
-        self._warn(
-            f"{target}: patch {patch.name} does not know this upstream and leaves it alone: "
-            f"{answer.reason}"
-        )
+        state = State.NOT_NEEDED if answer.state == "not needed" else State.UNKNOWN
+        self.ledger.enter(patch.name, target, state, answer.reason)
+        if state is State.UNKNOWN:
+            self._warn(
+                f"{target}: patch {patch.name} does not know this upstream and leaves it alone: "
+                f"{answer.reason}"
+            )
 
     def _failed(self, patch: Patch, target: str, what: str, error: BaseException) -> None:
         text = "".join(traceback.format_exception(error))

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from macfix._log import log
+
 
 class State(str, Enum):
     """The state of one patch at one target."""
@@ -113,4 +115,10 @@ class Ledger:
         """Put the state of *patch* at *target* in the place of an earlier one."""
         entry = Entry(patch, target, state, reason, traceback)
         self.entries[patch, target] = entry
+        log.debug("%s: %s: %s: %s", target, patch, state, reason)
         self._observe(entry)
+
+    def sum_up(self) -> None:
+        """Log which patches were applied in this process."""
+        done = {each.patch for each in self.entries.values() if each.state is State.APPLIED}
+        log.info("%d patches applied: %s", len(done), ", ".join(sorted(done)))

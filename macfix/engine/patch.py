@@ -24,7 +24,6 @@ a patch that only installs, and may do so into a target that has executed alread
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -134,10 +133,6 @@ class Patch:
         return cls(
             f"{plugin}-{own_name}", plugin, module.__name__, platforms=platforms, live=live, **acts
         )
-
-    def fits_platform(self) -> bool:
-        """Whether this process runs where the defect exists (the simulation counts as Darwin)."""
-        return sys.platform in self.platforms
 
 
 def _act(module: ModuleType, name: str) -> Any:

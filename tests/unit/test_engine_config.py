@@ -19,7 +19,6 @@ def test_nothing_is_chosen_where_nothing_is_set() -> None:
     chosen = config()
     assert chosen == Config(cache=chosen.cache)
     assert chosen.complaints() == []
-    assert not chosen.names_something
 
 
 @pytest.mark.parametrize(

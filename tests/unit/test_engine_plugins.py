@@ -365,7 +365,7 @@ def test_a_patch_goes_by_the_names_of_its_plugin_and_its_module() -> None:
     patch = Patch.of(make_patch("two-words", PLATFORMS=frozenset({"beos"}), LIVE=True), "fake")
     assert (patch.name, patch.plugin) == ("fake-two-words", "fake")
     assert (patch.module, patch.live) == ("fake_macfix_patches.two_words", True)
-    assert not patch.fits_platform()
+    assert patch.platforms == {"beos"}
     with pytest.raises(AttributeError):
         patch.name = "other"  # type: ignore[misc]
 
