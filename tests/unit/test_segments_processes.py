@@ -136,14 +136,14 @@ def test_environments_are_those_of_the_start(
     os.environ[variable] = value
     try:
         process = start(env={variable: value})
-        assert wait_until(lambda: environments_with(variable) != [], 20)
-        assert environments_with(variable) == [(value, *as_process(process.pid))]
+        assert wait_until(lambda: list(environments_with(variable)) != [], 20)
+        assert list(environments_with(variable)) == [(value, *as_process(process.pid))]
     finally:
         del os.environ[variable]
     process.kill()
     process.wait()
-    assert environments_with(variable) == []
-    assert environments_with(variable[5:]) == []
+    assert list(environments_with(variable)) == []
+    assert list(environments_with(variable[5:])) == []
 
 
 def test_a_child_that_appears_while_one_looks_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def test_a_child_that_appears_while_one_looks_is_seen(monkeypatch: pytest.Monkey
     monkeypatch.setattr(processes, "_pids", lambda: next(listings))
     monkeypatch.setattr(processes, "_environment", blocks.get)
     monkeypatch.setattr(processes, "_start_of", lambda pid: f"start of {pid}")
-    assert environments_with("V") == [("found", 3, "start of 3")]
+    assert list(environments_with("V")) == [("found", 3, "start of 3")]
 
 
 def test_one_in_the_midst_of_an_exec_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_one_in_the_midst_of_an_exec_is_looked_at_again(monkeypatch: pytest.Monk
     monkeypatch.setattr(processes, "_pids", lambda: {7})
     monkeypatch.setattr(processes, "_environment", lambda pid: next(looks))
     monkeypatch.setattr(processes, "_start_of", lambda pid: f"start of {pid}")
-    assert environments_with("V") == [("later", 7, "start of 7")]
+    assert list(environments_with("V")) == [("later", 7, "start of 7")]
 
 
 def test_processes_that_come_too_fast_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_processes_that_come_too_fast_are_an_error(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(processes, "_pids", lambda: {next(numbers)})
     monkeypatch.setattr(processes, "_environment", lambda pid: b"A=1")
     with pytest.raises(OSError, match="faster"):
-        environments_with("V")
+        list(environments_with("V"))
 
 
 # -- Darwin's calls, as its headers have them (test_darwin_abi), answered by a kernel of our own ---
@@ -228,13 +228,13 @@ def test_on_darwin_environments_come_from_procargs(kernel: Kernel) -> None:
         (1, 49, 7): errno.EINVAL,
         (1, 49, 8): b"\1\0\0\0/bin/x\0\0\0x\0A=1\0V=tree:/path\0B=2\0",
     }
-    assert environments_with("V") == [("tree:/path", 8, None)]
+    assert list(environments_with("V")) == [("tree:/path", 8, None)]
     kernel.answers[1, 49, 7] = errno.ENOMEM
     with pytest.raises(OSError, match="memory"):
-        environments_with("V")
+        list(environments_with("V"))
     kernel.answers[1, 14, 0] = errno.EPERM
     with pytest.raises(OSError, match="permitted"):
-        environments_with("V")
+        list(environments_with("V"))
 
 
 def test_a_boot_id_that_cannot_be_read_is_none_and_is_asked_for_again(

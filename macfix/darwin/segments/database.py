@@ -117,9 +117,9 @@ def records(db: sqlite3.Connection, statement: str, values: Any = ()) -> list[Re
 
 @contextlib.contextmanager
 def transaction(path: str) -> Iterator[sqlite3.Connection]:
-    """One transaction that may write, committed at the end unless an exception leaves it.
+    """One transaction that may write; what raises inside leaves nothing written.
 
-    Raises `UnavailableError` if the database cannot be used; nothing was written then.
+    Raises `UnavailableError` if the database cannot be used.
     """
     global _is_busy
     with _lock:

@@ -18,6 +18,7 @@ import os
 import re
 import struct
 import time
+from collections.abc import Iterator
 
 from macfix.darwin.sysctl import sysctl_bytes
 
@@ -48,8 +49,8 @@ def is_alive(pid: int, start: str) -> bool:
         return True
 
 
-def environments_with(variable: str) -> list[tuple[str, int, str | None]]:
-    """Return the values of *variable* in the environments of all processes, with pid and start.
+def environments_with(variable: str) -> Iterator[tuple[str, int, str | None]]:
+    """Yield the values of *variable* in the environments of all processes, with pid and start.
 
     What processes changed after their start does not show. Neither do environments of other users
     and, on Darwin, of programs that the system protects (`cs_restricted` in `sysctl_procargsx`,
@@ -57,25 +58,21 @@ def environments_with(variable: str) -> list[tuple[str, int, str | None]]:
 
     Raises `OSError` where the kernel does not tell, or processes come faster than it does.
     """
-    found: list[tuple[str, int, str | None]] = []
     seen: set[int] = set()
     pattern = re.compile(rb"(?:\A|\0)%b=([^\0]*)" % re.escape(variable.encode()))
     for _ in range(_ROUNDS):  # until nobody has been forked off by one that was looked at too late
         new = _pids() - seen
         if not new:
-            return found
+            return
         blocks = {pid: _environment(pid) for pid in new}
         if empty := [pid for pid in new if not blocks[pid]]:  # perhaps in the midst of an exec
             time.sleep(_AGAIN_AFTER)
             blocks.update((pid, _environment(pid)) for pid in empty)
         for pid, block in blocks.items():
             for value in pattern.findall(block):
-                found.append((value.decode(errors="replace"), pid, _start_of(pid)))
+                yield value.decode(errors="replace"), pid, _start_of(pid)
         seen |= new
     raise OSError(errno.EAGAIN, "processes come faster than they can be looked at")
-
-
-# -- what the kernel is asked ----------------------------------------------------------------------
 
 
 @functools.cache
