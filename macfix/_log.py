@@ -14,12 +14,10 @@ LEVELS = {"info": logging.INFO, "debug": logging.DEBUG}
 """What the variable `MACFIX_LOG` may say."""
 
 
-_handler = logging.StreamHandler()
-_handler.setFormatter(logging.Formatter("macfix: %(message)s"))
-
-
 def listen(level: str | None) -> None:
     """Show on standard error what is logged from *level* on, if it is one of `LEVELS`."""
-    if level in LEVELS:
-        log.addHandler(_handler)  # once, however often it is called
+    if level in LEVELS and not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("macfix: %(message)s"))
+        log.addHandler(handler)
         log.setLevel(LEVELS[level])

@@ -64,7 +64,7 @@ def main(args: argparse.Namespace) -> int:
         or if a target cannot be imported.
     """
     plugins = load_plugins()
-    malformed = [asdict(problem) for problem in documentation.problems(plugins)]
+    malformed = [problem._asdict() for problem in documentation.problems(plugins)]
     if sys.platform == "darwin" or args.simulate is not None:
         return _show_ledger(args, malformed)
     return _show_survey(args, plugins, malformed)
@@ -171,7 +171,7 @@ def _show_survey(
 ) -> int:
     findings = survey(plugins, PACKAGES)
     plugins.check(Config.from_environ())
-    problems = [asdict(problem) for problem in plugins.problems] + malformed
+    problems = [problem._asdict() for problem in plugins.problems] + malformed
     reason = f"macfix is inactive here: {sys.platform} does not need it"
     if args.json:
         data = {"active": False, "reason": reason, "simulated": None, "problems": problems}

@@ -7,7 +7,6 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any
@@ -27,7 +26,6 @@ from .rewriting import rewrite
 from .source import Source
 
 
-@dataclass
 class Plan:
     """What is to be done to one target.
 
@@ -38,10 +36,10 @@ class Plan:
         needed: the patches that it needs and that did not fail so far, with the reasons.
     """
 
-    target: str
-    path: str = ""
-    code: CodeType | None = None
-    needed: dict[Patch, str] = field(default_factory=dict)
+    def __init__(self, target: str, needed: dict[Patch, str] | None = None) -> None:
+        self.target, self.path = target, ""
+        self.code: CodeType | None = None
+        self.needed = needed or {}
 
 
 class Engine:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from macfix._log import log
 
@@ -25,8 +25,7 @@ class State(str, Enum):
         return self.value
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of the ledger.
 
     Attributes:
@@ -44,8 +43,7 @@ class Entry:
     traceback: str | None = None
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """Something outside a single patch that went wrong or that the user should know.
 
     Attributes:
@@ -59,8 +57,7 @@ class Problem:
     traceback: str | None = None
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """What ``macfix.status()`` answers.
 
     Attributes:
@@ -76,11 +73,16 @@ class Status:
     reason: str
     entries: tuple[Entry, ...] = ()
     problems: tuple[Problem, ...] = ()
-    notes: dict[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = MappingProxyType({})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self)
+        lists: dict[str, Sequence[Entry | Problem]] = {
+            "entries": self.entries,
+            "problems": self.problems,
+        }
+        plain = {name: [each._asdict() for each in lists[name]] for name in lists}
+        return self._asdict() | plain | {"notes": dict(self.notes)}
 
     def __str__(self) -> str:
         lines = [f"macfix is {'active' if self.active else 'not active'}: {self.reason}"]

@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 SOL_LOCAL = 0
 """The option level of Unix domain sockets. Not `SOL_SOCKET`, where the number 1 is `SO_DEBUG`."""
@@ -56,8 +55,7 @@ class SupportsGetsockopt(Protocol):
         """Return the kernel's answer, at most `buflen` bytes of it."""
 
 
-@dataclass(frozen=True)
-class PeerCredentials:
+class PeerCredentials(NamedTuple):
     """The process at the other end of a connection."""
 
     pid: int
