@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -83,6 +83,14 @@ class QEvent:
         self.accepted = False
 
 
+class Signal:
+    """Qt's: calls whatever was connected to it."""
+
+    def __init__(self) -> None:
+        self.connect = (connected := []).append
+        self.emit = lambda: [each() for each in connected]
+
+
 class Application:
     """Qt's: a queue of events, and a loop that `exit()` ends."""
 
@@ -93,6 +101,7 @@ class Application:
         self.post = self.queue.put
         self.timers: list[tuple[int, Callable[[], None]]] = []
         self.seen: list[int] = []
+        self.lastWindowClosed = Signal()
         self.shown = True
         self.leaves = False
         Application.only = self
@@ -123,6 +132,7 @@ class Application:
         if self.shown:
             self.shown = False
             ctrl_c()  # as piker's window does
+            self.lastWindowClosed.emit()
 
 
 class QTimer:
@@ -137,6 +147,12 @@ class QTimer:
 def ctrl_c() -> None:
     """Do what a terminal does at Ctrl-C."""
     os.kill(os.getpid(), signal.SIGINT)
+
+
+def button() -> None:
+    """Do what Qt does when the window is closed by its button."""
+    assert Application.only is not None
+    Application.only.closeAllWindows()
 
 
 def hang_up() -> None:
@@ -202,8 +218,13 @@ def patched(bare: Any) -> Iterator[Any]:
 class Chart:
     """A guest to which things are done, and which then takes a while to end its actors."""
 
-    def __init__(self, *acts: Callable[[], object]) -> None:
-        self.acts = acts
+    def __init__(self, *acts: Callable[[], object], late: Sequence[Callable[[], object]] = ()):
+        """
+        Args:
+            acts: what is done at once.
+            late: what is done when it has begun to end.
+        """
+        self.acts, self.late = acts, late
         self.ended = False
 
     async def __call__(self) -> None:
@@ -213,6 +234,8 @@ class Chart:
         try:
             await trio.sleep_forever()
         finally:
+            for act in self.late:
+                Application.only.post(act)
             with trio.CancelScope(shield=True):
                 await trio.sleep(0.1)
             self.ended = True
@@ -227,6 +250,7 @@ class Chart:
         (ctrl_c, cmd_q),
         (hang_up,),
         (hang_up, hang_up, cmd_q),
+        (button, cmd_q, hang_up),
     ],
     ids=lambda acts: "-".join(act.__name__ for act in acts),
 )
@@ -236,6 +260,18 @@ def test_the_loop_is_not_left_before_trio_has_ended(
     chart = Chart(*acts)
     patched.run_qtractor(chart)
     assert chart.ended
+
+
+@pytest.mark.parametrize("first", [cmd_q, cmd_q_without_a_window, hang_up, button])
+def test_whatever_comes_while_it_ends_does_not_break_that_off(
+    patched: Any, first: Callable[[], object]
+) -> None:
+    for _ in range(2):  # a later chart of the same process starts afresh
+        chart = Chart(first, late=[cmd_q, hang_up])
+        patched.run_qtractor(chart)
+        assert chart.ended
+        assert Application.only is not None
+        Application.only.shown = True
 
 
 def test_without_the_patch_it_is(bare: Any) -> None:

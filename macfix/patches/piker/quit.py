@@ -6,8 +6,9 @@ Problem:
     actors and segments stay behind. Closing the terminal kills all by SIGHUP: segments stay behind.
 
 Fix:
-    All of these interrupt trio as the window's button does, and Qt stays in its loop until trio
-    ends it. A warning says when a Quit takes more than 10 s. The actors do not get the SIGHUP.
+    The first of these interrupts trio as the window's button does, others change nothing, and Qt
+    stays in its loop until trio ends it. A warning says when a Quit takes more than 10 s. The
+    actors do not get the SIGHUP.
 
 Repro:
     Qt asks whether it may quit: trio must have ended when `run_qtractor()` returns.
@@ -38,6 +39,9 @@ from macfix.engine.syntax import calls, contains, function, imports_from
 FUNCTION = "run_qtractor"
 SECONDS = 10
 
+_ending = threading.Event()
+"""Set when trio has been interrupted: once more would break off the ending of the actors."""
+
 
 def diagnose(source: Source) -> Diagnosis:
     run = function(source.tree, FUNCTION)
@@ -61,7 +65,9 @@ def _run_qtractor(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs
     # protected: SIGINT reaches trio also where one of its tasks has Qt handle events or paint
     protect = import_module("trio").lowlevel.enable_ki_protection
     qt = import_module("PyQt5.QtWidgets").QApplication
-    _held = qt.instance() or type("QApplication", (qt,), {"event": protect(_event)})([])
+    app = qt.instance() or type("QApplication", (qt,), {"event": protect(_event)})([])
+    _ending.clear()
+    app.lastWindowClosed.connect(_ending.set)  # by its button
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
         return wrapped(*args, **kwargs)  # under nohup, for instance
     terminals = [fd for fd in (1, 2) if os.isatty(fd)]
@@ -71,7 +77,9 @@ def _run_qtractor(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs
         with open(os.devnull, "w") as null:
             for fd in terminals:
                 os.dup2(null.fileno(), fd)  # printing to a terminal that has gone raises OSError
-        signal.raise_signal(signal.SIGINT)
+        if not _ending.is_set():
+            _ending.set()
+            signal.raise_signal(signal.SIGINT)
 
     def receive() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
@@ -93,10 +101,12 @@ def _event(app: Any, event: Any) -> bool:
     core, qt = import_module("PyQt5.QtCore"), import_module("PyQt5.QtWidgets").QApplication
     if event.type() != core.QEvent.Close or not callable(signal.getsignal(signal.SIGINT)):
         return bool(qt.event(app, event))
-    app.closeAllWindows()
-    signal.raise_signal(signal.SIGINT)  # where no window is shown; to trio, two at once are one
-    slow = f"piker is still ending its actors, {SECONDS} s after Quit; Ctrl-C interrupts that"
-    core.QTimer.singleShot(SECONDS * 1000, lambda: warn(slow))
+    if not _ending.is_set():
+        _ending.set()
+        app.closeAllWindows()
+        signal.raise_signal(signal.SIGINT)  # where none is shown; to trio, two at once are one
+        slow = f"piker is still ending its actors, {SECONDS} s after Quit; Ctrl-C interrupts that"
+        core.QTimer.singleShot(SECONDS * 1000, lambda: warn(slow))
     event.ignore()  # then Qt does not leave its loop
     return True
 

@@ -48,7 +48,7 @@ def ledger() -> list[dict[str, Any]]:
     status = macfix.status()
     if status.problems:
         raise SystemExit(f"plugins have problems: {status.problems}")
-    return [asdict(entry) for entry in status.entries]
+    return [entry._asdict() for entry in status.entries]
 
 
 def is_of_others(error: ModuleNotFoundError) -> bool:
