@@ -70,6 +70,7 @@ def _process_events(wrapped: Wrapped, manager: Any, args: Args, kwargs: Kwargs) 
 
 def repro() -> None:
     kernel: Any = select
+    import_module("tractor")
     if hasattr(kernel, "kqueue"):
         manager = import_module("trio._core._io_kqueue").KqueueIOManager()
         try:

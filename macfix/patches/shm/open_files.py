@@ -22,13 +22,12 @@ from __future__ import annotations
 
 import resource
 from functools import partial
+from importlib import import_module
 from types import ModuleType
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed
 from macfix.darwin.limits import allowed_open_files, raise_open_files
 from macfix.engine.syntax import calls
-
-from ._repro import upstream
 
 
 def diagnose(source: Source) -> Diagnosis:
@@ -48,7 +47,7 @@ def install(module: ModuleType, changes: Changes) -> None:
 
 
 def repro() -> None:
-    upstream()
+    import_module("tractor")
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = allowed_open_files()
     enough = soft == resource.RLIM_INFINITY or soft >= allowed
