@@ -211,7 +211,7 @@ def api() -> str:
     lines = [
         "# Python API",
         "",
-        "Import these from `macfix`. [Plugins](plugins.md) use the latter.",
+        "Import these from `macfix`. [Plugins](plugins.md) implement `hookspecs`.",
         "",
     ]
     for home, names in _HOMES.items():
