@@ -1,0 +1,94 @@
+"""Draws the terminals that README and docs show, from what the commands really print.
+
+    pip install -e '.[docs]' && python -m docs.draw_terminal [FOLDER]
+
+The commands run under the simulation, with the real tractor and piker in the environment that the
+tests build (tests/support/pythons.py). The pictures go to FOLDER, or to docs/images.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from tests.support import pythons, upstream
+
+ROOT = Path(__file__).resolve().parents[1]
+WIDTH = 96
+PICTURES = {
+    "before-and-after": ("simulate piker --help", "--simulate piker --help"),
+    "status": ("--simulate status",),
+    "doctor": ("--simulate doctor",),
+    "demo": ("demo",),
+}
+"""What is shown: the commands after `python -m macfix`."""
+
+LINES = {"simulate piker --help": -4, "--simulate piker --help": -12, "--simulate doctor": 44}
+"""How many lines of a command's output are shown, at most: from its end if negative."""
+
+
+def session(commands: tuple[str, ...]) -> Text:
+    """What a terminal shows after *commands*, in colours."""
+    shown = Text()
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        home = Path(place, "home")
+        home.mkdir()
+        for command in commands:
+            shown.append("$ ", "bold green").append(f"python -m macfix {command}\n", "bold")
+            lines = run(command, home).rstrip().splitlines()
+            most = LINES.get(command, 60)
+            kept = lines[most:] if most < 0 else lines[:most]
+            if len(kept) < len(lines):
+                kept.insert(0 if most < 0 else len(kept), "…")
+            shown.append(Text.from_ansi("\n".join(kept))).append("\n")
+    return shown
+
+
+def run(command: str, home: Path) -> str:
+    """What the command prints, with the sandbox's paths as on a Mac of somebody's."""
+    python = pythons.find(pythons.PIKER)
+    assert python is not None, "the environment for piker is not built yet"
+    commits = {"piker": upstream.PIKER, "tractor": upstream.PIKERS_TRACTOR}
+    sources = {str(upstream.take(name, commits[name], home.parent)): name for name in commits}
+    (home / "piker").write_text("from piker.cli import cli\ncli()\n")
+    env = {
+        "HOME": str(home),
+        "PATH": os.defpath,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *sources]),
+        "COLUMNS": str(WIDTH),
+        "FORCE_COLOR": "1",
+        "PYTHONIOENCODING": "utf-8",
+    }
+    words = [python, "-m", "macfix", *command.split()]
+    done = subprocess.run(
+        words, cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    seen = done.stdout
+    places = {path: f"~/{name}" for path, name in sources.items()}
+    places |= {str(home): "~", str(ROOT): "~/macfix", str(python.parents[1]): "~/env"}
+    for path, name in {**places, str(Path.home()): "~"}.items():
+        seen = seen.replace(path, name)
+    return seen.replace("\r", "")
+
+
+def draw(name: str, folder: Path) -> None:
+    """Write the picture *name*."""
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
+    console.print(session(PICTURES[name]), end="")
+    picture = console.export_svg(title="macfix")
+    # the viewer's own fonts: no request to anybody's server
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+    (folder / f"{name}.svg").write_text(picture.replace("Fira Code", "Menlo, Consolas"))
+
+
+if __name__ == "__main__":
+    for each in PICTURES:
+        draw(each, Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs" / "images")
