@@ -1,6 +1,8 @@
-"""What the value of a ``MACFIX…`` variable says, for all of macfix. Imports nothing of it."""
+"""What a ``MACFIX…`` variable says, and what a wrong word was meant to be. Imports no macfix."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 _OFF = frozenset({"off", "0", "no", "false"})
 
@@ -13,3 +15,13 @@ def is_off(value: str | None) -> bool:
 def if_on(value: str | None) -> str | None:
     """*value*, or None where it is blank or says "off"."""
     return None if is_off(value) else (value or "").strip() or None
+
+
+def nearest(name: str, known: Iterable[str], start: str = "") -> str:
+    """The words that name the nearest of *known*; *start*, which all have, does not count."""
+    name, ends = name.removeprefix(start), [each.removeprefix(start) for each in known]
+    import difflib  # only where something is misspelt
+
+    likeness = 0.5 if len(name) < 4 else 0.6  # two letters of which one is in its place: sl, ls
+    close = difflib.get_close_matches(name, ends, 1, likeness)
+    return f"; did you mean {start}{close[0]}?" if close else ""

@@ -6,69 +6,106 @@ import argparse
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NoReturn, TextIO, cast
+from typing import Any, NoReturn, TextIO, cast
 
 from macfix import __version__
 from macfix import simulate as simulation
-from macfix._variables import if_on
+from macfix._variables import if_on, nearest
 from macfix.activation.enabling import CannotEnableError
-from macfix.activation.locate import CannotRunError
+from macfix.activation.locate import CannotRunError, interpreter_of, script_folders
 from macfix.activation.runner import CommandLine
-from macfix.engine.config import VARIABLES, nearest
 
 from . import run
 from .output import CannotWriteError, Output, facts
 
-DESCRIPTION = (
-    "Run piker, tractor, and programs that use them, on macOS without touching their code."
-)
-
 DEFAULT_SIMULATION = "1"
 
-EPILOG = f"""\
-PROGRAM is looked for in this order; everything after it belongs to the program:
-  -m MODULE        a module, as Python runs it (and -c TEXT, and - for standard input)
-  a path           of a script, or of a folder or zip file with a __main__.py
-  a script         of this environment, as pip installs them
-  a console script that an installed distribution declares
-  a package        with a __main__ module
-`macfix run status` runs a program that goes by the name of a command.
+USAGE = "macfix [-q | -v] [--simulate[=SPEC]] (PROGRAM | COMMAND) [ARGUMENT ...]"
 
-`macfix simulate PROGRAM` leaves it unpatched, to fail as on a Mac; `macfix --simulate PROGRAM`
-patches it. SPEC says which Mac to simulate, for instance names=31,page=4096; the default is an
-Apple silicon Mac as strict as they get. MACFIX_SIMULATE=SPEC in the environment is the same as
---simulate=SPEC; blank, 0, off, no and false are no simulation.
+HELP = """\
+Run piker, tractor, and what uses them, on macOS without touching their code.
 
-environment:
-{facts([("  " + name, meaning.replace("`", "")) for name, meaning in VARIABLES.items()], 100)}
+  macfix piker chart btcusdt.binance    a program of this environment, patched
+  macfix -m my_package.daemon           a module, as Python runs it
+  macfix --simulate status              on Linux: what macfix does on a Mac
 
-exit codes:
-  of a program that is run: its own
-  0    all is well
-  1    the command found something wrong, or cannot write what it found
-  2    the command line is wrong, or there is no such program; `doctor`: something is broken
-  130  Ctrl-C
-"""
+{commands}
+
+  -q, -v           say only what is wrong, or more (PROGRAM: what was patched)
+  --simulate       do it on a simulated Mac, of the kind SPEC (needs Linux)
+  -V, --version    the version
+
+`macfix help COMMAND` explains a command, `macfix help TOPIC` one of
+programs, variables, exit-codes, simulation."""
 
 SUMMARIES = {
-    "run": "Run a program; the same as giving the program alone",
-    "simulate": "Run a program as on a Mac, unpatched (needs Linux)",
-    "status": "The state of every patch with the upstreams that are installed here",
-    "enable": "Activate macfix in every interpreter of this environment (--check: look)",
-    "disable": "Undo `macfix enable`",
-    "demo": "Show the defects and their fixes on small programs of macfix's own",
-    "doctor": "Say whether macfix works here, and what to do where it does not",
-    "conformance": "Ask the kernel for every fact about XNU that macfix takes for granted",
-    "shm": "Look at shared memory segments, and free those that nobody uses any more",
+    "run": "run a program; the same as giving the program alone",
+    "simulate": "run a program as on a Mac, unpatched (needs Linux)",
+    "status": "the state of every patch with the upstreams installed here",
+    "doctor": "whether macfix works here, and what to do where not",
+    "conformance": "whether the kernel does what macfix takes for granted",
+    "demo": "the defects and their fixes, on small programs",
+    "shm": "shared memory: list it, and free what nobody uses",
+    "enable": "activate macfix in every interpreter of this environment",
+    "disable": "undo `macfix enable`",
+    "new-patch": "write a patch of your own: a plugin and a test",
+    "completion": "print what makes bash, zsh or fish complete macfix",
+}
+
+EXAMPLES = {
+    "run": ("macfix run my_actors.py", "macfix run status   # a program of that name"),
+    "simulate": ("macfix simulate my_actors.py", "macfix simulate --simulate=page=4096 -m mine"),
+    "status": ("macfix status -v", "macfix --simulate status", "macfix status --json"),
+    "doctor": ("macfix doctor", "macfix doctor --report report.txt"),
+    "conformance": ("macfix conformance", "macfix --simulate conformance -q"),
+    "demo": ("macfix demo", "macfix demo --quick"),
+    "shm": ("macfix shm ls", "macfix shm reap --dry-run"),
+    "enable": ("macfix enable", "macfix enable --check"),
+    "disable": ("macfix disable",),
+    "new-patch": ("macfix new-patch mine-wrong-port --target tractor.ipc._tcp",),
+    "completion": (
+        'eval "$(macfix completion bash)"    # in ~/.bashrc',
+        'eval "$(macfix completion zsh)"     # in ~/.zshrc, after compinit',
+        "macfix completion fish | source     # in ~/.config/fish/config.fish",
+    ),
 }
 
 RUNNERS = {
-    "run": "macfix run [--simulate[=SPEC]] PROGRAM [ARGUMENT ...]",
-    "simulate": "macfix simulate [--simulate=SPEC] PROGRAM [ARGUMENT ...]",
+    "run": "macfix run [-v] [--simulate[=SPEC]] PROGRAM [ARGUMENT ...]",
+    "simulate": "macfix simulate [-v] [--simulate=SPEC] PROGRAM [ARGUMENT ...]",
 }
+
+QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
+
+
+class Parser(argparse.ArgumentParser):
+    """Knows -q and -v and no abbreviations, and names the nearest right word for a wrong one."""
+
+    def __init__(self, *, hidden: bool = False, **settings: Any) -> None:
+        raw = argparse.RawDescriptionHelpFormatter
+        super().__init__(**{"allow_abbrev": False, "formatter_class": raw} | settings)
+        self.set_defaults(parser=self)  # of a command's own commands: the one that is meant
+        group = self.add_mutually_exclusive_group()
+        for words, level, text in ((QUIET, -1, "only what is wrong"), (VERBOSE, 1, "say more")):
+            group.add_argument(
+                *words,
+                dest="verbosity",
+                action="store_const",
+                const=level,
+                default=argparse.SUPPRESS,
+                help=argparse.SUPPRESS if hidden else text,
+            )
+
+    def error(self, message: str) -> NoReturn:
+        """As ever, with a hint."""
+        wrong = re.search(r"(?:arguments|choice): '?([^\s'=]+)", message)
+        known = re.findall(r"--[a-z][\w-]*", self.format_help())
+        known += re.findall(r"[\w-]+", message.partition("choose from")[2])
+        super().error(message + (nearest(wrong[1], known) if wrong else ""))
 
 
 def dispatch(words: list[str]) -> int:
@@ -90,40 +127,38 @@ def dispatch(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    simulate = _take_simulate(words) or if_on(os.environ.get("MACFIX_SIMULATE"))
+    if "_ARGCOMPLETE" in os.environ:  # a shell completes a command line
+        import_module("macfix.cli.completion").complete(_whole_parser())
+    simulate, said = _take_options(words)
+    simulate = simulate or if_on(os.environ.get("MACFIX_SIMULATE"))
     first = words[0] if words else ""
     try:
+        if first == "help":
+            return _help(words[1:])
         if first in RUNNERS:
-            return _run(first, words[1:], simulate)
+            return _run(first, words[1:], simulate, said)
         if first in SUMMARIES or not _is_program(first):
-            return _command(words, simulate)
-        return _run("run", words, simulate)
+            return _command(words, simulate, said)
+        return _run("run", words, simulate, said)
     except SystemExit as end:  # argparse: 0 after --help or --version, 2 for what makes no sense
         return int(end.code or 0)
     except (CannotRunError, simulation.SimulationError, CannotEnableError, OSError) as error:
-        is_name = isinstance(error, CannotRunError) and first.isalpha()
-        hint = nearest(first, (*SUMMARIES, *RUNNERS)) if is_name else ""
+        is_name = isinstance(error, CannotRunError) and first.replace("-", "").isalpha()
+        hint = nearest(first, (*SUMMARIES, "help")) if is_name else ""
         print(f"macfix: {error}{hint}", file=sys.stderr)
         return 1 if isinstance(error, (CannotEnableError, OSError)) else 2
 
 
-def _run(command: str, words: list[str], simulate: str | None) -> int:
-    simulate = _take_simulate(words) or simulate
-    if not words or not _is_program(words[0]):
-        parser = _parser_of(command, usage=RUNNERS[command])
-        parser.add_argument("--simulate", metavar="SPEC", nargs="?", help="which Mac to simulate")
-        _refuse(parser, words)
-    if command == "simulate":
-        run.run(words, simulate=simulate or DEFAULT_SIMULATION, patched=False)
-    run.run(words, simulate=simulate, patched=True)
-
-
-def _take_simulate(words: list[str]) -> str | None:
-    """Take the leading ``--simulate`` or ``--simulate=SPEC`` off *words*, and return the SPEC."""
-    spec = None
-    while words and words[0].partition("=")[0] == "--simulate":
-        spec = words.pop(0).partition("=")[2] or DEFAULT_SIMULATION
-    return spec
+def _take_options(words: list[str]) -> tuple[str | None, list[str]]:
+    """Take macfix's options off the beginning of *words*: the SPEC to simulate, and the others."""
+    spec, others = None, []
+    while words and words[0].partition("=")[0] in ("--simulate", *QUIET, *VERBOSE):
+        name, _, value = words.pop(0).partition("=")
+        if name == "--simulate":
+            spec = value or DEFAULT_SIMULATION
+        else:
+            others.append(name)
+    return spec, others
 
 
 def _is_program(word: str) -> bool:
@@ -131,23 +166,52 @@ def _is_program(word: str) -> bool:
     return word == "-" or (bool(word) and (word[0] != "-" or word[:2] in ("-m", "-c")))
 
 
-def _command(words: Sequence[str], simulate: str | None) -> int:
+def _run(command: str, words: list[str], simulate: str | None, said: list[str]) -> int:
+    inner, more = _take_options(words)
+    said = [*said, *more]
+    quiet = [word for word in said if word in QUIET]
+    if not words or not _is_program(words[0]) or quiet:
+        _refuse(_parser_of(command), [*quiet, *words])
+    if said and not if_on(os.environ.get("MACFIX_LOG")):
+        os.environ["MACFIX_LOG"] = "info"
+    spec = inner or simulate
+    if command == "simulate":
+        run.run(words, simulate=spec or DEFAULT_SIMULATION, patched=False)
+    run.run(words, simulate=spec, patched=True)
+
+
+def _command(words: Sequence[str], simulate: str | None, said: list[str]) -> int:
     if not words:
         _main_parser().print_help(sys.stderr)
         return 2
-    name, arguments = words[0], words[1:]
+    name = words[0]
     if name not in SUMMARIES:
         _refuse(_main_parser(), words)
-    module = import_module(f"macfix.cli.{name}")
-    parser = _parser_of(name)
-    if hasattr(module, "add_arguments"):
-        module.add_arguments(parser)
-    args = parser.parse_args(arguments)
+    args, unknown = parse(name, [*said, *words[1:]])
+    if unknown:
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     args.simulate = simulate and run.simulation_spec(simulate)
     if simulate is not None and name in ("conformance", "doctor", "shm"):  # others start processes
         simulation.start(args.simulate)
-    main: Callable[[argparse.Namespace], int] = module.main
+    main: Callable[[argparse.Namespace], int] = _module(name).main
     return main(args)
+
+
+def parse(name: str, words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Read *words* as those of the command *name*; the answer has the unknown ones, too."""
+    return _parser_of(name).parse_known_args(words, argparse.Namespace(verbosity=0))
+
+
+def _help(words: list[str]) -> int:
+    """Explain a topic, or a command as its own -h does."""
+    if not words or words[0] in SUMMARIES or words[0].startswith("-"):
+        return _dispatch([*words, "-h"])
+    topics: dict[str, str] = import_module("macfix.cli.topics").TOPICS
+    if words[0] not in topics:
+        hint = nearest(words[0], (*SUMMARIES, *topics)) or f"; there is {', '.join(topics)}"
+        _main_parser().error(f"there is no help on {words[0]!r}{hint}")
+    print(topics[words[0]])
+    return 0
 
 
 def _refuse(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
@@ -156,7 +220,7 @@ def _refuse(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
     if not words:
         parser.error("no program was given")
     option = words[0].partition("=")[0]
-    hint = nearest(option, ("--simulate", "--version", "--help"))
+    hint = nearest(option, ("--simulate", "--version", "--verbose", "--help"), "--")
     if option == "--" or option[1:2] in tuple("bBdEiIOPqsSuvWxX"):
         python = CommandLine.parse(["", *words])
         words = ["python", *python.flags, "-m", parser.prog, python.kind, python.program]
@@ -165,26 +229,52 @@ def _refuse(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
     parser.error(f"unknown option {option}{hint or ' (those of a program come after it)'}")
 
 
-def _main_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="macfix",
-        usage="macfix [--simulate[=SPEC]] (PROGRAM [ARGUMENT ...] | COMMAND ...)",
-        description=f"{DESCRIPTION}\n\ncommands:\n{facts(SUMMARIES.items())}",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"macfix {__version__}")
-    parser.add_argument(
-        "--simulate", metavar="SPEC", nargs="?", help="do it on a simulated Mac (needs Linux)"
-    )
+def _main_parser() -> Parser:
+    text = HELP.format(commands=facts(SUMMARIES.items()))
+    parser = Parser(prog="macfix", usage=USAGE, description=text, add_help=False, hidden=True)
+    hidden: Any = {"help": argparse.SUPPRESS}  # the text has them
+    parser.add_argument("-h", "--help", action="help", **hidden)
+    version = f"macfix {__version__}"
+    parser.add_argument("-V", "--version", action="version", version=version, **hidden)
+    parser.add_argument("--simulate", metavar="SPEC", nargs="?", **hidden)
     return parser
 
 
-def _parser_of(name: str, usage: str | None = None) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog=f"macfix {name}",
-        usage=usage,
-        description=f"{SUMMARIES[name]}.",
-        allow_abbrev=False,
-    )
+def _parser_of(name: str) -> Parser:
+    return _fill(Parser(prog=f"macfix {name}", usage=RUNNERS.get(name)), name)
+
+
+def _fill(parser: Parser, name: str) -> Parser:
+    """Declare what the command *name* takes."""
+    parser.description = f"{SUMMARIES[name][0].upper()}{SUMMARIES[name][1:]}."
+    if name in RUNNERS:
+        parser.add_argument("--simulate", metavar="SPEC", nargs="?", help="which Mac to simulate")
+        parser.epilog = "`macfix help programs` tells how PROGRAM is found."
+    elif hasattr(_module(name), "add_arguments"):
+        _module(name).add_arguments(parser)
+    examples = "\n  ".join(("examples:", *EXAMPLES[name]))
+    parser.epilog = f"{parser.epilog}\n\n{examples}" if parser.epilog else examples
+    return parser
+
+
+def _module(name: str) -> Any:
+    return import_module(f"macfix.cli.{name.replace('-', '_')}")
+
+
+def _whole_parser() -> Parser:
+    """All of the command line in one, for completion: this imports every command."""
+    parser = _main_parser()
+    commands = parser.add_subparsers()
+    for name, summary in SUMMARIES.items():
+        _fill(commands.add_parser(name, help=summary), name)
+    topics = (*SUMMARIES, *import_module("macfix.cli.topics").TOPICS)
+    commands.add_parser("help").add_argument("topic", choices=topics)
+    scripts = {
+        name
+        for folder in filter(os.path.isdir, script_folders())
+        for name in os.listdir(folder)
+        if interpreter_of(os.path.join(folder, name)) is not None
+    }
+    for name in scripts.difference(SUMMARIES):
+        commands.add_parser(name).add_argument("words", nargs=argparse.REMAINDER)
+    return parser

@@ -36,8 +36,11 @@ def main(args: argparse.Namespace) -> int:
     else:
         left = sum(said == LINUX for said, _ in found)
         besides = f", {left} are not simulated" if left else ""
-        print(f"{kernel()}\n{len(differ)} of {len(found)} facts about XNU differ{besides}.\n")
-        print(output.facts((said, sentence(fact)) for said, fact in found))
+        if args.verbosity >= 0:
+            print(f"{kernel()}\n{len(differ)} of {len(found)} facts about XNU differ{besides}.\n")
+        shown = found if args.verbosity >= 0 else found[: len(differ)]
+        text = output.facts((said, sentence(fact)) for said, fact in shown)
+        print(text, end="\n" * bool(text))
     return 1 if differ else 0
 
 

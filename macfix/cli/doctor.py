@@ -62,7 +62,7 @@ class Problem(NamedTuple):
 
 
 class Detail(NamedTuple):
-    """What only reports and JSON have, for no screen has room for it."""
+    """What only reports, JSON and -v have, for no screen has room for it."""
 
     name: str
     text: str
@@ -92,14 +92,17 @@ def main(args: argparse.Namespace) -> int:
         data |= {"note": LEFT_OUT} if args.report else {}
         text = json.dumps(data, ensure_ascii=False)
     else:
+        verbosity = 1 if args.report else args.verbosity
+        rows = [one for one in rows if verbosity >= isinstance(one, Detail)]
         text = _screen(problems, rows, sys.maxsize if args.report else None)
+        text = text if problems or verbosity >= 0 else ""
         text = f"{LEFT_OUT}\n\n{text}" if args.report else text
     if args.report:
         text = anonymous(text)
     if args.json:
         text = json.dumps(json.loads(text), indent=2)
     if args.report in (None, "-"):
-        print(text)
+        print(text, end="\n" * bool(text))
     else:
         _write(args.report, f"{text}\n".encode(errors="backslashreplace"))
         print(f"{args.report}: {LEFT_OUT}")
@@ -118,15 +121,18 @@ def _write(file: str, content: bytes) -> None:
 
 
 def _screen(problems: list[Problem], rows: list[Row], width: int | None) -> str:
-    """All that is wrong, each with what to do, and then the rows, with details if there is room."""
+    """All that is wrong, each with what to do, and then the rows."""
     counts = Counter(LEVELS[problem.level] for problem in problems)
     said = ", ".join(f"{count} {level}" for level, count in counts.items())
     said += "s" * (counts[LEVELS[WARNING]] > 1)
     parts = [f"macfix {__version__}: {said or 'works here'}"]
     for level, what, fix in problems:
-        parts.append(f"{output.facts([(LEVELS[level], what)], width)}\n           $ {fix}")
-    shown = [(row[0], row[1]) for row in rows if width or not isinstance(row, Detail)]
-    return "\n\n".join([*parts, output.facts(shown, width)])
+        text = output.facts([(LEVELS[level], what)], width)
+        marked = LEVELS[level] if width else output.mark(LEVELS[level])
+        parts.append(f"{text.replace(LEVELS[level], marked, 1)}\n           $ {fix}")
+    if rows:
+        parts.append(output.facts([(row[0], row[1]) for row in rows], width))
+    return "\n\n".join(parts)
 
 
 def _safely(check: Callable[[argparse.Namespace], Found], args: argparse.Namespace) -> Found:
@@ -231,8 +237,8 @@ def _patches(args: argparse.Namespace) -> Found:
         for target, traceback in report.problems.items():
             reasons.setdefault(traceback.strip().splitlines()[-1], []).append(target)
         for reason, targets in reasons.items():
-            what = f"{', '.join(targets)} cannot be imported: {reason}"
-            yield Problem(BROKEN, what, f"{MACFIX} status --tracebacks")
+            what = f"{status.grouped(targets)} cannot be imported: {reason}"
+            yield Problem(BROKEN, what, f"{MACFIX} status -v")
     else:
         entries = [vars(finding) for finding in survey(plugins, PACKAGES)]
         wrong = [(one.where, one.message) for one in plugins.problems]

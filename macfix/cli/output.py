@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import textwrap
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 GAP = "  "
+SERIOUS = frozenset({"broken", "failed", "problem", "differs"})
 LEAST = 24
 """Columns that the last cell of a row gets at least before its text is wrapped."""
 
@@ -38,6 +40,14 @@ def facts(rows: Iterable[tuple[str, str]], width: int | None = None) -> str:
     return "\n".join(_row(row, widths, room) for row in cells)
 
 
+def mark(word: str) -> str:
+    """*word* for the eye: on a terminal that has colours, red where it says what is broken."""
+    wanted = os.environ.get("FORCE_COLOR") or (sys.stdout is not None and sys.stdout.isatty())
+    if not wanted or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return word
+    return f"\033[{31 if word in SERIOUS else 33}m{word}\033[0m"
+
+
 def _row(row: Sequence[str], widths: Sequence[int], room: int) -> str:
     *first, last = row
     start = "".join(cell.ljust(width) + GAP for cell, width in zip(first, widths, strict=False))
@@ -57,6 +67,16 @@ def _room(before: Sequence[int], width: int | None) -> int:
         is_terminal = sys.stdout is not None and sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if is_terminal else sys.maxsize
     return max(width - sum(before) - len(before) * len(GAP), LEAST)
+
+
+def at_a_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+def agrees(question: str) -> bool:
+    """Ask whoever sits at the terminal; the answer is no unless it is yes."""
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 class CannotWriteError(Exception):

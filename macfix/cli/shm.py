@@ -15,7 +15,7 @@ from macfix.darwin.segments.kernel import probe, unlink_segment
 from macfix.darwin.segments.names import InvalidKeyError, kernel_name
 from macfix.darwin.segments.reaping import LEAKED, UNCLEAR, Finding, sort_out
 
-from .output import facts, table, tell
+from .output import agrees, at_a_terminal, facts, table, tell
 
 _STATES = (
     "alive: a process of a tree that created or attached it lives.\n"
@@ -28,8 +28,8 @@ _STATES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the commands of `macfix shm`."""
     parser.description = (
-        "The segments of shared memory that processes with macfix have created and not unlinked, "
-        "as its registry has them: macOS itself lists none."
+        "The segments of shared memory that processes with macfix have created and not\n"
+        "unlinked, as its registry has them: macOS itself lists none."
     )
     commands = parser.add_subparsers(dest="shm_command", required=True, metavar="COMMAND")
     for name, summary in {
@@ -73,11 +73,13 @@ def _ls(args: argparse.Namespace, path: str) -> int:
     if args.json:
         _print_json({"segments": [_facts(one) for one in findings]})
         return 0
+    if args.verbosity < 0:
+        findings = [one for one in findings if one.state != reaping.ALIVE]
     if findings:
-        _print_table(findings)
+        _print_table(findings, args)
         total = sum(one.probe.length for one in findings if one.probe is not None)
         print(f"{_count(len(findings), 'segment')}, {_size(total)} of memory")
-    else:
+    elif args.verbosity >= 0:
         print("no shared memory segments")
     return 0
 
@@ -97,16 +99,18 @@ def _show(args: argparse.Namespace, path: str) -> int:
 
 def _reap(args: argparse.Namespace, path: str) -> int:
     findings = findings_in(path)
-    is_asked = not args.json and not args.dry_run and _at_a_terminal()
+    is_asked = not args.json and not args.dry_run and at_a_terminal()
     if is_asked and any(one.state == LEAKED for one in findings):
         _print_outcome(findings, "would be freed")
-        if not _agrees("Free them?"):
+        if not agrees("Free them?"):
             return 0
     if not args.dry_run and findings:
         findings = _sorted(sort_out(path, free=True))
     if args.json:
         _print_json([_facts(one) for one in findings])
     else:
+        if args.verbosity < 0:
+            findings = [one for one in findings if one.state == UNCLEAR]
         _print_outcome(findings, "would be freed" if args.dry_run else "freed")
     return 1 if any(one.state == UNCLEAR for one in findings) else 0
 
@@ -120,10 +124,10 @@ def _force(args: argparse.Namespace, path: str) -> int:
         return _failed(f"no segment {args.force!r}; `macfix shm ls` lists them")
     if not args.json:
         if findings:
-            _print_table(findings)
+            _print_table(findings, args)
         else:
             print(f"{_printable(args.force)!r} is not on record: nobody knows who uses it")
-        if _at_a_terminal() and not _agrees("Free it all the same?"):
+        if at_a_terminal() and not agrees("Free it all the same?"):
             return 0
     if findings:
         reaping.remove(path, args.force, unlink=True)
@@ -161,14 +165,6 @@ def _is_called(finding: Finding, key: str) -> bool:
     return finding.record.key == key or finding.record.name in (key, f"/{key}")
 
 
-def _at_a_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def _agrees(question: str) -> bool:
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-
-
 def _unrecorded(key: str) -> str | None:
     """Return the kernel's name of the segment with that key or kernel's name, if there is one."""
     try:
@@ -181,9 +177,12 @@ def _unrecorded(key: str) -> str | None:
 # -- how it is shown -------------------------------------------------------------------------------
 
 
-def _print_table(findings: list[Finding]) -> None:
+def _print_table(findings: list[Finding], args: argparse.Namespace) -> None:
     titles = ("key", "size", "age", "state", "kernel name", "creator", "why")
-    print(table(titles, map(_row, findings)))
+    rows = [titles, *map(_row, findings)]
+    if args.verbosity <= 0:  # what a narrow terminal has room for
+        rows = [(*row[:4], row[-1]) for row in rows]
+    print(table(rows[0], rows[1:]))
 
 
 def total(findings: list[Finding], state: str) -> str:

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from macfix.engine.survey import survey
 from macfix.patches import PACKAGES
 
 from . import documentation
-from .output import table
+from .output import facts, mark, table
 
 PATIENCE = 120.0
 """Seconds that importing the targets may take."""
@@ -30,7 +30,11 @@ PROBE = (
 )
 """What a process executes that imports the targets: from where macfix itself may import only."""
 
-GOOD = frozenset({"applied", "not needed", "needed", "pending", "skipped by the user"})
+BAD = ("failed", "unknown upstream", "target already imported")
+GOOD = ("applied", "needed", "skipped by the user", "not needed", "pending")
+ORDER = (*BAD, *GOOD)
+
+Rows = list[dict[str, Any]]
 
 
 @dataclass
@@ -50,10 +54,7 @@ class Report:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``macfix status``."""
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument(
-        "--tracebacks", action="store_true", help="show the whole traceback of whatever failed"
-    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -73,7 +74,7 @@ def main(args: argparse.Namespace) -> int:
 # -- on Darwin: what happens -----------------------------------------------------------------------
 
 
-def _show_ledger(args: argparse.Namespace, malformed: list[dict[str, Any]]) -> int:
+def _show_ledger(args: argparse.Namespace, malformed: Rows) -> int:
     report = probe(args.simulate)
     status = report.status
     if status is None or not (status["active"] or status["reason"] == "MACFIX=off"):
@@ -86,7 +87,7 @@ def _show_ledger(args: argparse.Namespace, malformed: list[dict[str, Any]]) -> i
     else:
         _print_ledger(status, report, args)
     states = {entry["state"] for entry in status["entries"]}
-    return 0 if states <= GOOD and not report.problems and not status["problems"] else 1
+    return 0 if states <= {*GOOD} and not report.problems and not status["problems"] else 1
 
 
 def probe(simulate: str | None) -> Report:
@@ -132,63 +133,97 @@ def _run_probe(simulate: str | None, report: Report) -> tuple[list[dict[str, Any
 
 def _print_ledger(status: dict[str, Any], report: Report, args: argparse.Namespace) -> None:
     where = f"on a simulated Mac ({args.simulate})" if args.simulate else "on this Mac"
-    active = "active" if status["active"] else f"not active: {status['reason']}"
-    print(f"macfix {__version__}, {where}: {active}\n")
-    rows = [(e["target"], e["patch"], e["state"], e["reason"]) for e in status["entries"]]
-    installed = [row for row in rows if row[2] != "pending"]
-    if installed:
-        print(table(("target", "patch", "state", "why"), installed))
-    elif status["active"] and not report.problems:
-        print(f"Neither tractor nor piker is installed in {sys.prefix}.")
-    absent = {target for target, _, state, _ in rows if state == "pending"} - {*report.problems}
-    if absent:
-        print(f"\nnot installed: {', '.join(sorted(absent))}")
-    for target, problem in report.problems.items():
-        lines = problem.strip().splitlines()
-        print(f"\ncannot be imported: {target}: {lines[-1]}")
-        if args.tracebacks:
-            print(problem.rstrip())
-    for entry in status["entries"]:
-        if args.tracebacks and entry["traceback"]:
-            print(f"\n{entry['target']}: {entry['patch']}:\n{entry['traceback'].rstrip()}")
-    for name, text in status["notes"].items():
-        print(f"\nnote: {name}: {text}")
-    _print_problems(status["problems"], args)
+    where += "" if status["active"] else f", not active: {status['reason']}"
+    reasons: dict[str, list[str]] = {}
+    for target, traceback in report.problems.items():
+        reasons.setdefault(traceback.strip().splitlines()[-1], []).append(target)
+    unimportable = [
+        {
+            "where": grouped(targets),
+            "message": f"cannot be imported: {reason}",
+            "traceback": report.problems[targets[0]],
+        }
+        for reason, targets in reasons.items()
+    ]
+    entries = [
+        entry
+        for entry in status["entries"]
+        if entry["state"] != "pending" or entry["target"] not in report.problems
+    ]
+    _print(where, entries, [*unimportable, *status["problems"]], status["notes"], args)
 
 
-def _print_problems(problems: Sequence[dict[str, Any]], args: argparse.Namespace) -> None:
-    for problem in problems:
-        print(f"\nproblem: {problem['where']}: {problem['message']}")
-        if args.tracebacks and problem["traceback"]:
-            print(problem["traceback"].rstrip())
+def grouped(targets: Iterable[str]) -> str:
+    """*targets*, each package of theirs named once."""
+    packages: dict[str, list[str]] = {}
+    for target in sorted({*targets}):
+        package, _, name = target.rpartition(".")
+        packages.setdefault(package, []).append(name)
+    return "; ".join(f"{package}.{', '.join(names)}" for package, names in packages.items())
+
+
+def _print(
+    where: str, entries: Rows, problems: Rows, notes: dict[str, str], args: argparse.Namespace
+) -> None:
+    """Print how many there are of what, then what is wrong, and then the rest."""
+    patches: dict[str, dict[str, None]] = {}
+    wrong: dict[tuple[str, ...], Rows] = {}
+    for entry in sorted(entries, key=lambda entry: ORDER.index(entry["state"])):
+        patches.setdefault(entry["state"], {})[entry["patch"]] = None
+        if entry["state"] not in GOOD:
+            key = entry["state"], entry["patch"], entry["reason"]
+            wrong.setdefault(key, []).append(entry)
+    patches.pop("pending", None)
+    if args.verbosity >= 0:
+        counts = [f"{len(names)} {state}" for state, names in patches.items()]
+        counts += [f"{len(problems)} problem{'s' * (len(problems) > 1)}"] * bool(problems)
+        nothing = f"Neither tractor nor piker is installed in {sys.prefix}"
+        print(f"macfix {__version__}, {where}\n{', '.join(counts) or nothing}.\n")
+    told = [
+        (state, f"{patch} in {grouped(e['target'] for e in found)}: {reason}", found[0])
+        for (state, patch, reason), found in wrong.items()
+    ]
+    told += [("problem", f"{one['where']}: {one['message']}", one) for one in problems]
+    for label, text, row in told:
+        print(facts([(label, text)]).replace(label, mark(label), 1))
+        if args.verbosity > 0 and row.get("traceback"):
+            print(row["traceback"].rstrip())
+    if args.verbosity < 0:
+        return
+    if told:
+        print()
+    rest = [(state, ", ".join(names)) for state, names in patches.items() if state in GOOD]
+    if args.verbosity > 0 and patches:
+        rows = [(e["target"], e["patch"], e["state"], e["reason"]) for e in entries]
+        shown = [row for row in rows if row[2] != "pending"]
+        print(table(("target", "patch", "state", "why"), shown), end="\n\n")
+        rest = []
+    absent = grouped(entry["target"] for entry in entries if entry["state"] == "pending")
+    rest += [("not installed", absent)] if absent else []
+    rest += [("note", f"{name}: {text}") for name, text in notes.items()]
+    print(facts(rest))
+    hints = {"`macfix status -v` has targets and reasons": patches and args.verbosity == 0}
+    hints["`macfix --simulate status` shows it at work"] = where.startswith("inactive: linux")
+    if any(hints.values()):
+        print(f"\n{'; '.join(hint for hint, fits in hints.items() if fits)}.")
 
 
 # -- elsewhere: what would happen ------------------------------------------------------------------
 
 
-def _show_survey(
-    args: argparse.Namespace, plugins: Plugins, malformed: list[dict[str, Any]]
-) -> int:
-    findings = survey(plugins, PACKAGES)
+def _show_survey(args: argparse.Namespace, plugins: Plugins, malformed: Rows) -> int:
+    findings = [asdict(finding) for finding in survey(plugins, PACKAGES)]
     plugins.check(Config.from_environ())
     problems = [problem._asdict() for problem in plugins.problems] + malformed
     reason = f"macfix is inactive here: {sys.platform} does not need it"
     if args.json:
         data = {"active": False, "reason": reason, "simulated": None, "problems": problems}
-        _print_json(data | {"survey": [asdict(finding) for finding in findings]})
+        _print_json(data | {"survey": findings})
     else:
-        print(f"{reason}.\n")
-        if findings:
-            print("On macOS it would, from the sources of the installed upstreams alone:\n")
-            rows = [(f.target, f.patch, f.state, f.reason) for f in findings]
-            print(table(("target", "patch", "diagnosis", "why"), rows))
-        else:
-            print(f"Neither tractor nor piker is installed in {sys.prefix}.")
-        _print_problems(problems, args)
-        if sys.platform == "linux":
-            print("\n`macfix --simulate status` shows it at work on a simulated Mac.")
-    states = {finding.state for finding in findings}
-    return 0 if states <= GOOD and not problems else 1
+        where = f"inactive: {sys.platform} does not need it. On macOS it would find:"
+        _print(where, findings, problems, {}, args)
+    states = {finding["state"] for finding in findings}
+    return 0 if states <= {*GOOD} and not problems else 1
 
 
 def _print_json(data: dict[str, Any]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from macfix._log import LEVELS
-from macfix._variables import if_on, is_off
+from macfix._variables import if_on, is_off, nearest
 
 VARIABLES = {
     "MACFIX": "`off`: change nothing",
@@ -28,7 +28,7 @@ VARIABLES = {
     "MACFIX_CACHE_DIR": "where answers of diagnoses are kept (default: the user's cache folder)",
     "MACFIX_STATE_DIR": "where the registry of segments is kept (default: the user's state folder)",
 }
-"""The variables that users set, with what they mean: `macfix --help` and the docs show these."""
+"""The variables that users set, with what they mean: `macfix help variables` and the docs show these."""
 
 _INTERNAL = frozenset(
     # set by macfix itself, for the processes of a tree
@@ -134,15 +134,6 @@ class Config:
 
 def _names(value: str | None) -> frozenset[str]:
     return frozenset(name.strip() for name in (value or "").split(",") if name.strip())
-
-
-def nearest(name: str, known: Iterable[str], start: str = "") -> str:
-    """The words that name the nearest of *known*; *start*, which all have, does not count."""
-    ends = [each.removeprefix(start) for each in known]
-    import difflib  # only where something is misspelt
-
-    close = difflib.get_close_matches(name.removeprefix(start), ends, n=1)
-    return f"; did you mean {start}{close[0]}?" if close else ""
 
 
 def _cache_folder(env: Mapping[str, str]) -> str | None:

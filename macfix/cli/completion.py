@@ -1,0 +1,31 @@
+"""``macfix completion``: the completion of shells, by argcomplete, which is loaded for it alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``macfix completion``."""
+    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print what the shell is to evaluate; 1 if argcomplete is not installed."""
+    try:
+        import argcomplete
+    except ImportError:
+        print("macfix completion: pip install 'macfix[completion]'", file=sys.stderr)
+        return 1
+    print(argcomplete.shellcode(["macfix"], shell=args.shell))
+    return 0
+
+
+def complete(parser: argparse.ArgumentParser) -> None:
+    """Tell the shell that has called how to go on, and end the process."""
+    import argcomplete
+
+    argcomplete.autocomplete(parser, print_suppressed=True)
