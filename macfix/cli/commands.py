@@ -83,11 +83,11 @@ QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
 
 
 class Parser(argparse.ArgumentParser):
-    """Knows -q and -v and no abbreviations, and names the nearest right word for a wrong one."""
+    """Takes -q and -v and no abbreviations, and suggests what a wrong word was to be."""
 
     def __init__(self, *, hidden: bool = False, **settings: Any) -> None:
-        raw = argparse.RawDescriptionHelpFormatter
-        super().__init__(**{"allow_abbrev": False, "formatter_class": raw} | settings)
+        settings["formatter_class"] = argparse.RawDescriptionHelpFormatter
+        super().__init__(**settings, allow_abbrev=False)
         self.set_defaults(parser=self)  # of a command's own commands: the one that is meant
         group = self.add_mutually_exclusive_group()
         for words, level, text in ((QUIET, -1, "only what is wrong"), (VERBOSE, 1, "say more")):
@@ -145,6 +145,8 @@ def _dispatch(words: list[str]) -> int:
     except (CannotRunError, simulation.SimulationError, CannotEnableError, OSError) as error:
         is_name = isinstance(error, CannotRunError) and first.replace("-", "").isalpha()
         hint = nearest(first, (*SUMMARIES, "help")) if is_name else ""
+        if isinstance(error, CannotRunError) and simulate and "=" in first:
+            hint = f"; did you mean --simulate={first}?"
         print(f"macfix: {error}{hint}", file=sys.stderr)
         return 1 if isinstance(error, (CannotEnableError, OSError)) else 2
 
@@ -269,12 +271,13 @@ def _whole_parser() -> Parser:
         _fill(commands.add_parser(name, help=summary), name)
     topics = (*SUMMARIES, *import_module("macfix.cli.topics").TOPICS)
     commands.add_parser("help").add_argument("topic", choices=topics)
-    scripts = {
+    scripts = [
         name
         for folder in filter(os.path.isdir, script_folders())
         for name in os.listdir(folder)
-        if interpreter_of(os.path.join(folder, name)) is not None
-    }
-    for name in scripts.difference(SUMMARIES):
-        commands.add_parser(name).add_argument("words", nargs=argparse.REMAINDER)
+        if interpreter_of(os.path.join(folder, name)) is not None and name not in SUMMARIES
+    ]
+    for name in {*scripts, *RUNNERS}:
+        program = commands.choices[name] if name in RUNNERS else commands.add_parser(name)
+        program.add_argument("words", nargs=argparse.REMAINDER)  # completed as files
     return parser

@@ -16,11 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print what the shell is to evaluate; 1 if argcomplete is not installed."""
     try:
-        import argcomplete
+        from argcomplete.shell_integration import shellcode
     except ImportError:
         print("macfix completion: pip install 'macfix[completion]'", file=sys.stderr)
         return 1
-    print(argcomplete.shellcode(["macfix"], shell=args.shell))
+    print(shellcode(["macfix"], shell=args.shell))
     return 0
 
 

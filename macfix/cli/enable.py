@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
+import site
 import sys
+import sysconfig
+from importlib.metadata import distributions
+from pathlib import Path
 
 from macfix.activation import enabling
+from macfix.activation.environment import ROOT
 
-from .output import tell
+from .output import agrees, at_a_terminal, tell
+
+ELSEWHERE = "enable macfix in the environment that has tractor or piker:"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``macfix enable``."""
     parser.add_argument(
         "--check", action="store_true", help="change nothing; say whether macfix is enabled here"
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="do not ask where macfix is not installed here"
     )
 
 
@@ -24,15 +36,45 @@ def main(args: argparse.Namespace) -> int:
         0 if interpreters of this environment come up with macfix now, else 1.
     """
     if not args.check:
+        _refuse_throw_away()
+        if not args.yes and os.path.isdir(ROOT) and not _installed():
+            why = f"macfix is not installed in {sys.prefix}: it is loaded from {ROOT}"
+            if not at_a_terminal():
+                hint = "`macfix enable --yes` enables that one in every interpreter here"
+                raise enabling.CannotEnableError(f"{why}; {hint}")
+            if not agrees(f"{why}.\nHave every interpreter of this environment load that one?"):
+                return 1
         file, changed = enabling.enable()
-        tell(f"macfix {'is now' if changed else 'was already'} enabled in {sys.prefix}: {file}")
-        if sys.platform != "darwin":
+        if args.verbosity >= 0:
+            tell(f"macfix {'is now' if changed else 'was already'} enabled in {sys.prefix}: {file}")
+        if args.verbosity > 0:
+            print(f"It is loaded from {ROOT}.")
+        if args.verbosity >= 0 and sys.platform != "darwin":
             print(f"On {sys.platform} it stays inactive, but for MACFIX_SIMULATE and MACFIX_FORCE.")
     problems = enabling.problems()
     for problem in problems:
         print(problem)
-    if args.check and not problems:
+    if args.check and not problems and args.verbosity >= 0:
         first, *others = enabling.written()
         over = f" (which wins over {', '.join(others)})" if others else ""
         print(f"macfix is enabled in {sys.prefix}: {first}{over}")
     return 1 if problems else 0
+
+
+def _refuse_throw_away() -> None:
+    """Refuse what uvx and `pipx run` make for one command; no program is run there."""
+    prefix, right = Path(sys.prefix), ""
+    if re.fullmatch(r"(archive|builds|environments)-v\d+", prefix.parent.name):
+        right = "uv pip install macfix && uv run --no-project macfix enable"
+    elif (prefix / "pipx_metadata.json").exists() and prefix.parent.name != "venvs":
+        right = "python -m pip install macfix && python -m macfix enable"
+    if right:
+        why = f"{prefix} is an environment for this one command"
+        raise enabling.CannotEnableError(f"{why}; {ELSEWHERE} `{right}`")
+
+
+def _installed() -> bool:
+    """Whether this macfix is in a folder of this environment, or an editable install of it."""
+    places = {sysconfig.get_path("purelib"), *site.getsitepackages(), site.getusersitepackages()}
+    paths = [os.path.realpath(place) for place in places]
+    return os.path.realpath(ROOT) in paths or any(distributions(name="macfix", path=paths))

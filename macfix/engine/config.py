@@ -28,7 +28,7 @@ VARIABLES = {
     "MACFIX_CACHE_DIR": "where answers of diagnoses are kept (default: the user's cache folder)",
     "MACFIX_STATE_DIR": "where the registry of segments is kept (default: the user's state folder)",
 }
-"""The variables that users set, with what they mean: `macfix help variables` and the docs show these."""
+"""The variables that users set, and their meaning, as help and the docs show them."""
 
 _INTERNAL = frozenset(
     # set by macfix itself, for the processes of a tree

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from macfix._variables import nearest
+
 from ._constants import PSHMNAMLEN
 from ._errors import SimulationError
 
@@ -51,7 +53,10 @@ class Spec:
             value = getattr(self, key)
             if value not in allowed:
                 choice = " or ".join(map(str, allowed))
-                raise SimulationError(f"simulation: {key}={value} is not possible, only {choice}")
+                hint = nearest(value, map(str, allowed)) if isinstance(value, str) else ""
+                raise SimulationError(
+                    f"simulation: {key}={value} is not possible, only {choice}{hint}"
+                )
         if self.files < 16:
             raise SimulationError(f"simulation: files={self.files} is too few to run on, need 16")
         for guest in self.guests:
@@ -95,7 +100,8 @@ def _read(key: str, value: str, text: str) -> int | str | tuple[str, ...]:
             raise SimulationError(f"simulation: {key}={value!r} is no number in {text!r}; {_FORM}")
         return int(value)
     if key == "guests":
-        return tuple(guest for guest in value.split(":") if guest)
+        return tuple(value.split(":"))
     if key in ("write", "peercred"):
         return value
-    raise SimulationError(f"simulation: unknown key {key!r} in {text!r}; {_FORM}")
+    hint = nearest(key, Spec.__dataclass_fields__)
+    raise SimulationError(f"simulation: unknown key {key!r} in {text!r}{hint}; {_FORM}")
