@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import stat
 import subprocess
@@ -549,9 +550,49 @@ def test_a_target_folder(wheel: Path, tmp_path: Path) -> None:
     shutil.rmtree(environment.packages / "pluggy")
     path = {"PYTHONPATH": str(target)}
     assert environment.run("-m", "macfix", "-c", LOOK, **path, **ON) == PATCHED
-    environment.run("-m", "macfix", "enable", **path)
+    assert "`macfix enable --yes`" in refused(environment, **path)  # nobody can be asked
+    assert not environment.pth.exists()
+    answer, words = b"n\n", [str(environment.python), "-m", "macfix", "enable"]
+    for expected in (False, True):
+        leader, follower = pty.openpty()
+        os.write(leader, answer)
+        subprocess.run(words, env=path, stdin=follower, stdout=follower, timeout=60)
+        os.close(follower)
+        os.close(leader)
+        assert environment.pth.exists() is expected
+        answer = b"y\n"
+    environment.run("-m", "macfix", "disable")
+    environment.run("-m", "macfix", "enable", "--yes", **path)
     assert environment.run("-c", LOOK, **ON) == PATCHED  # dependencies come from beside macfix
     assert environment.run("-I", "-c", LOOK, **ON) == PATCHED
+
+
+@pytest.mark.parametrize(
+    ("prefix", "right"),
+    [
+        ("uv/archive-v0/x", "`uv pip install macfix && uv run --no-project macfix enable`"),
+        ("uv/builds-v0/.tmpx", "`uv pip install macfix && uv run --no-project macfix enable`"),
+        ("pipx/x", "`python -m pip install macfix && python -m macfix enable`"),
+        ("pipx/venvs/x", ""),
+    ],
+)
+def test_an_environment_for_one_command_is_refused(
+    environment: Environment, tmp_path: Path, prefix: str, right: str
+) -> None:
+    folder = tmp_path / prefix
+    folder.mkdir(parents=True)
+    if "pipx" in prefix:
+        (folder / "pipx_metadata.json").touch()
+    pretend = (
+        f"import sys; sys.prefix = {str(folder)!r}\n"
+        "from macfix.cli import main; sys.exit(main(['enable']))"
+    )
+    if right:
+        said = refused(environment, "-c", pretend)
+        assert f"{folder} is an environment for this one command" in said and right in said
+    else:
+        assert "is now enabled" in environment.run("-c", pretend)
+    assert environment.pth.exists() is (not right)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,12 @@ import pytest
 
 import macfix
 from macfix.activation.environment import SITE
+from macfix.cli.commands import SUMMARIES
+from macfix.cli.topics import TOPICS
+from macfix.simulate import Spec
+from macfix.simulate._spec import _CHOICES as CHOICES
 from tests.support.plugin import lay_out_plugin
-from tests.support.surroundings import REPOSITORY
+from tests.support.surroundings import HEAVY, REPOSITORY
 
 SIMULATED = () if sys.platform == "darwin" else ("--simulate",)
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the simulation needs Linux")
@@ -95,7 +100,7 @@ def test_a_misspelt_variable_is_said_where_nothing_is_patched_too(folder: Path) 
     said = "macfix has no variable MACFIX_SIMULAT; did you mean MACFIX_SIMULATE?"
     assert done.stderr == f"macfix: {said}\n"
     done = run(folder, "status", MACFIX_SIMULAT="1", MACFIX_SKIP="own-patsh")
-    assert f"problem: settings: {said}" in done.stdout and done.returncode == 1
+    assert f"problem  settings: {said}" in done.stdout and done.returncode == 1
     assert "there is no patch 'own-patsh'; did you mean own-patch?" in done.stdout
 
 
@@ -127,34 +132,48 @@ def test_what_every_user_can_change_is_left_out_and_named(tmp_path: Path) -> Non
     assert f"macfix: left out, as every user can change it: {place}\n" in done.stderr
 
 
-def test_version(nothing: Path) -> None:
-    done = run(nothing, "--version")
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_version(nothing: Path, option: str) -> None:
+    done = run(nothing, option)
     assert (done.returncode, done.stdout) == (0, f"macfix {macfix.__version__}\n")
 
 
-def test_help_names_every_command_variable_and_exit_code(nothing: Path) -> None:
-    done = run(nothing, "--help")
-    assert done.returncode == 0
-    for word in ("run", "simulate", "status", "demo", "doctor", "conformance", "shm", "-m MODULE",
-                 "MACFIX_SKIP", "MACFIX_ONLY", "MACFIX_STRICT", "exit codes",
-                 "to fail as on a Mac"):  # fmt: skip
-        assert word in done.stdout
+def test_help_names_every_command_and_topic_and_explains_it(nothing: Path) -> None:
+    shown = run(nothing, "--help").stdout
+    for name in (*SUMMARIES, *TOPICS):
+        assert re.search(rf"^  {name} |[ ,]{name}[,.]", shown, re.MULTILINE), name
+    assert run(nothing, "help").stdout == run(nothing, "-h").stdout == shown
+    for name, text in TOPICS.items():
+        assert run(nothing, "help", name).stdout == f"{text}\n"
 
 
-@pytest.mark.parametrize(
-    "command", ["run", "simulate", "status", "demo", "doctor", "conformance", "shm"]
-)
-def test_every_command_has_help(nothing: Path, command: str) -> None:
-    done = run(nothing, command, "--help")
-    assert done.returncode == 0
-    assert f"usage: macfix {command}" in done.stdout
+@pytest.mark.parametrize("words", ["", *SUMMARIES, "shm ls", "shm reap"])
+def test_help_fits_a_screen_and_has_examples(nothing: Path, words: str) -> None:
+    done = run(nothing, *words.split(), "-h", COLUMNS="80")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run(nothing, "help", *words.split(), COLUMNS="80").stdout == done.stdout
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 24 and max(map(len, lines)) <= 80
+    assert done.stdout.count("macfix ") > 1, "an example besides the usage"
+
+
+def test_topics_fit_a_screen() -> None:
+    for name, text in TOPICS.items():
+        assert len(text.splitlines()) <= 24 and max(map(len, text.splitlines())) <= 95, name
+
+
+def test_the_help_on_the_simulation_has_every_key_and_value() -> None:
+    allowed = Spec.__dataclass_fields__.keys() | {
+        str(one) for each in CHOICES.values() for one in each
+    }
+    assert allowed <= set(re.findall(r"\w+", TOPICS["simulation"]))
 
 
 @pytest.mark.parametrize(
     "words",
     [[], ["--bogus"], ["--bogus", "prog.py"], ["run"], ["run", "--bogus", "prog.py"],
      ["simulate"], ["status", "--bogus"], ["no-such-program"], ["-m"], ["./missing.py"],
-     ["--sim", "status"], ["--"], ["enable", "--che"]],
+     ["--sim", "status"], ["--"], ["enable", "--che"], ["help", "bogus"], ["status", "-qv"]],
     ids=" ".join,
 )  # fmt: skip
 def test_nonsense_is_exit_code_2_and_says_so(nothing: Path, words: list[str]) -> None:
@@ -174,9 +193,16 @@ def test_nonsense_is_exit_code_2_and_says_so(nothing: Path, words: list[str]) ->
         ("--sim prog", "did you mean --simulate?"),
         ("run --simul=page=4096 prog", "did you mean --simulate?"),
         ("--bogus prog", "(those of a program come after it)"),
+        ("-q prog.py", "try `python -q -m macfix"),
+        ("--simulate page=4096 prog.py", "did you mean --simulate=page=4096?"),
+        ("status --jsno", "did you mean --json?"),
+        ("shm sl", "did you mean ls?"),
+        ("shm ls --jsno", "did you mean --json?"),
+        ("help stauts", "did you mean status?"),
+        ("new-pach", "did you mean new-patch?"),
     ],
 )
-def test_an_option_that_there_is_not_gets_a_hint(nothing: Path, words: str, hint: str) -> None:
+def test_a_word_that_there_is_not_gets_a_hint(nothing: Path, words: str, hint: str) -> None:
     done = run(nothing, *words.split())
     assert (done.returncode, done.stdout) == (2, "")
     assert hint in done.stderr
@@ -321,10 +347,12 @@ def status(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess
 def test_off_darwin_status_says_what_would_happen(folder: Path) -> None:
     done = run(folder, "status")
     assert done.returncode == 0
-    assert "macfix is inactive here: linux does not need it" in done.stdout
-    assert "the answer is wrong" in line(done.stdout, "tractor.own", "own-patch", "needed")
+    assert "inactive: linux does not need it" in done.stdout
+    assert "1 needed." in done.stdout and line(done.stdout, "  needed  own-patch")
     assert "`macfix --simulate status`" in done.stdout
     assert "tractor.absent" not in done.stdout
+    shown = run(folder, "status", "-v").stdout
+    assert "the answer is wrong" in line(shown, "tractor.own", "own-patch", "needed")
 
 
 @on_linux
@@ -346,7 +374,7 @@ def test_off_darwin_a_broken_plugin_is_a_problem_unless_it_is_kept_out(folder: P
     break_plugin(folder, "raise SystemExit('broken')")
     done = run(folder, "status")
     assert done.returncode == 1
-    assert "SystemExit: broken" in line(done.stdout, "problem:", "own")
+    assert "SystemExit: broken" in line(done.stdout, "  problem  ", "own: ")
     data = json.loads(run(folder, "status", "--json").stdout)
     assert [problem["where"] for problem in data["problems"]] == ["own"]
     for keep_out in ({"MACFIX_BLOCK": "own"}, {"MACFIX_PLUGINS": ""}):
@@ -363,8 +391,12 @@ def test_off_darwin_without_upstream(nothing: Path) -> None:
 def test_the_ledger_on_darwin(folder: Path) -> None:
     done = status(folder)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "the answer is wrong" in line(done.stdout, "tractor.own", "own-patch", "applied")
-    assert "tractor.absent" in line(done.stdout, "not installed:")
+    assert "1 applied." in done.stdout and line(done.stdout, "  applied ", "own-patch")
+    assert "tractor.absent" in line(done.stdout, "not installed ")
+    for words in (("status", "-v"), ("status", "--verbose"), ("-v", "status")):
+        shown = run(folder, *SIMULATED, *words).stdout
+        assert "the answer is wrong" in line(shown, "tractor.own ", "own-patch", "applied")
+    assert status(folder, "-q").stdout == run(folder, "-q", *SIMULATED, "status").stdout == ""
 
 
 def test_the_ledger_on_darwin_without_upstream(nothing: Path) -> None:
@@ -385,13 +417,16 @@ def test_every_state_and_its_exit_code(folder: Path, source: str, state: str, co
     (folder / "tractor" / "own.py").write_text(source)
     done = status(folder)
     assert done.returncode == code
-    assert state in line(done.stdout, "tractor.own", "own-patch")
+    assert f"\n1 {state}." in done.stdout
+    told = line(done.stdout, f"  {state} ", "own-patch")
+    assert ("own-patch in tractor.own: " in told) is bool(code)
+    assert status(folder, "-q").stdout == f"{told}\n" * code
 
 
 def test_the_traceback_of_a_failed_patch_is_shown_on_demand(folder: Path) -> None:
     (folder / "tractor" / "own.py").write_text("fails = True\n")
     assert "Traceback" not in status(folder).stdout
-    assert 'raise ValueError("it fails")' in status(folder, "--tracebacks").stdout
+    assert 'raise ValueError("it fails")' in status(folder, "-v").stdout
 
 
 @pytest.mark.parametrize(
@@ -409,8 +444,43 @@ def test_a_target_that_cannot_be_imported_is_shown_as_such(
     (folder / "tractor" / "own.py").write_text(source)
     done = status(folder)
     assert done.returncode == 1
-    assert told in done.stdout
-    assert "cannot be imported: tractor.own" in done.stdout
+    assert told in line(done.stdout, "  problem  tractor.own: cannot be imported: ")
+
+
+def test_what_is_wrong_of_several_targets_is_said_once_and_first(folder: Path) -> None:
+    (folder / "own_plugin" / "__init__.py").unlink()
+    names = ["bad", "good", "worse"]
+    lay_out_plugin(
+        folder / "more", "more", {"patch": PATCH}, {f"tractor.{n}": ["patch"] for n in names}
+    )
+    for name in names:
+        (folder / "tractor" / f"{name}.py").write_text(
+            "answer = 1\n" if name == "good" else "strange = 1\n"
+        )
+    done = run(
+        folder,
+        *SIMULATED,
+        "status",
+        MACFIX_BLOCK="own",
+        PYTHONPATH=f"{REPOSITORY}:{folder}:{folder / 'more'}",
+    )
+    assert "\n1 unknown upstream, 1 applied.\n" in done.stdout
+    bad = line(
+        done.stdout, "  unknown upstream  more-patch in tractor.bad, worse: it looks strange"
+    )
+    assert done.stdout.index(bad) < done.stdout.index(line(done.stdout, "  applied ", "more-patch"))
+
+
+@pytest.mark.parametrize(
+    ("env", "coloured"),
+    [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
+    ids=str,
+)
+def test_colours_are_for_terminals_and_the_variables_rule(
+    folder: Path, env: dict[str, str], coloured: bool
+) -> None:
+    (folder / "tractor" / "own.py").write_text("fails = True\n")
+    assert ("\033[31mfailed\033[0m" in status(folder, **env).stdout) is coloured
 
 
 def test_what_upstream_prints_is_not_in_the_report(folder: Path) -> None:
@@ -423,7 +493,7 @@ def test_what_upstream_prints_is_not_in_the_report(folder: Path) -> None:
 def test_what_the_user_skips_is_shown(folder: Path) -> None:
     done = status(folder, MACFIX_SKIP="own-patch")
     assert done.returncode == 0
-    assert "skipped by the user" in line(done.stdout, "tractor.own ", "own-patch")
+    assert "own-patch" in line(done.stdout, "  skipped by the user  ")
 
 
 def test_a_wrong_name_that_is_an_error_is_said_in_one_line(folder: Path) -> None:
@@ -442,7 +512,7 @@ def test_a_broken_plugin_is_a_problem(folder: Path) -> None:
     break_plugin(folder, "raise ValueError('broken')")
     done = status(folder)
     assert done.returncode == 1
-    assert "ValueError: broken" in line(done.stdout, "problem:", "own")
+    assert "ValueError: broken" in line(done.stdout, "  problem  ", "own: ")
 
 
 @pytest.mark.parametrize("words", [SIMULATED, ()], ids=["ledger", "survey"])
@@ -454,7 +524,7 @@ def test_a_patch_whose_docstring_is_malformed_is_a_problem_with_file_and_section
     done = run(folder, *words, "status")
     assert done.returncode == 1
     assert f"{file}: the section 'Remove when' is missing or empty" in done.stdout
-    assert "own-patch" in line(done.stdout, "tractor.own ")
+    assert re.search(r"^  (applied|needed) +own-patch$", done.stdout, re.MULTILINE)
 
 
 def test_json_has_all_of_it(folder: Path) -> None:
@@ -578,3 +648,92 @@ def test_whoever_reads_no_further_is_no_error(nothing: Path, left_behind: str) -
             text=True,
         )
     assert (done.returncode, done.stderr) == (1, "")
+
+
+# -- completion ------------------------------------------------------------------------------------
+
+BASH = """\
+eval "$(macfix completion bash)"
+COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=($1) COMP_TYPE=9
+_python_argcomplete macfix
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+FISH = 'macfix completion fish | source; complete -C "$argv[1]" | string split -f1 "\\t"'
+ZSH = """\
+zmodload zsh/zpty; zpty z zsh -f -i
+zpty -w z 'autoload -Uz compinit; compinit -u -D; eval "$(macfix completion zsh)"; echo READ''Y'
+zpty -r -m z line '*READY*'
+zpty -w -n z "$1"$'\\t'; zpty -r -m z line "*$1*$2*" && print -r -- $2
+"""
+
+
+def complete(folder: Path, shell: str, line: str, *words: str) -> list[str]:
+    """What a real shell makes of *line* when its user presses Tab at its end."""
+    macfix = folder / "bin" / "macfix"
+    macfix.parent.mkdir(exist_ok=True)
+    macfix.write_text(f'#!/bin/sh\nexec {sys.executable} -m macfix "$@"\n')
+    macfix.chmod(0o755)
+    script = {"bash": BASH, "fish": FISH, "zsh": ZSH}[shell]
+    done = subprocess.run(
+        [shell, "-c", script, *(["x"] if shell != "fish" else []), line, *words],
+        env={
+            "PATH": f"{macfix.parent}:{os.environ['PATH']}",
+            "HOME": os.environ["HOME"],
+            "PYTHONPATH": f"{REPOSITORY}:{folder}",
+        },
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return [word.strip() for word in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("macfix conf", {"conformance"}),
+        ("macfix shm re", {"reap"}),
+        ("macfix -v status --js", {"--json"}),
+        ("macfix help exi", {"exit-codes"}),
+        ("macfix new-patch --t", {"--target"}),
+        ("macfix completion fi", {"fish"}),
+        ("macfix run prog", {"prog.py"}),
+    ],
+)
+def test_bash_completes(folder: Path, line: str, found: set[str]) -> None:
+    assert set(complete(folder, "bash", line)) == found
+
+
+@pytest.mark.skipif(HEAVY != "full", reason="shells that few have: MACFIX_HEAVY=full")
+@pytest.mark.parametrize("shell", ["fish", "zsh"])
+def test_other_shells_complete(folder: Path, shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    assert "conformance" in complete(folder, shell, "macfix conf", "conformance")
+    assert "reap" in complete(folder, shell, "macfix shm re", "reap")
+
+
+def test_no_program_loads_what_completes(folder: Path) -> None:
+    words = [sys.executable, "-X", "importtime", "-m", "macfix", "-c", "pass"]
+    env = os.environ | {"PYTHONPATH": f"{REPOSITORY}:{folder}"}
+    loaded = subprocess.run(words, env=env, capture_output=True, text=True, check=True).stderr
+    assert "macfix.cli.commands" in loaded
+    for module in (
+        "argcomplete",
+        "macfix.cli.topics",
+        "macfix.cli.completion",
+        "macfix.cli.status",
+    ):
+        assert not re.search(rf"\| +{module}$", loaded, re.MULTILINE), module
+
+
+@on_linux
+def test_v_before_a_program_says_what_was_patched(folder: Path) -> None:
+    for words in (["-v", "--simulate", "prog.py"], ["run", "--simulate", "--verbose", "prog.py"]):
+        done = run(folder, *words)
+        assert done.stdout.startswith("darwin 42") and "own-patch" in done.stderr, done
+    assert "own-patch" not in run(folder, "--simulate", "prog.py", "-v").stderr
+    done = run(folder, "-v", "--simulate", "prog.py", MACFIX_LOG="debug")
+    assert "the answer is wrong" in done.stderr

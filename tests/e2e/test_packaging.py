@@ -81,9 +81,9 @@ def test_the_wheel_has_types_data_and_no_tests(wheel: Path) -> None:
     assert "macfix/activation/site/sitecustomize.py" in names
     assert "macfix/cli/demo/replicas/tractor/ipc/_uds.py" in names
     assert [name for name in names if "test" in name and "pytest" not in name] == []
-    assert [name for name in names if not name.endswith((".py", "py.typed")) and "/" in name] == [
-        name for name in names if ".dist-info/" in name
-    ]
+    assert [
+        name for name in names if not name.endswith((".py", "py.typed", ".txt")) and "/" in name
+    ] == [name for name in names if ".dist-info/" in name]
 
 
 def contents(wheel: Path) -> dict[str, bytes]:
@@ -226,6 +226,30 @@ class TestTools:
         use(uv, "pip", "install", "--python", environment.python, wheel, **here)
         environments.lay_out_upstream(environment.packages)
         check_that_it_works(environment)
+
+    def test_uvx_and_pipx_run_enable_nothing_and_say_what_would(
+        self, tools: Path, wheel: Path, sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        uv, here = tools / "uv", {"cwd": tmp_path, "sandbox": sandbox}
+        for words in (
+            [tools / "uvx", "--python", sys.executable, "--from", wheel, "macfix", "enable"],
+            [
+                tools / "pipx",
+                "run",
+                "--python",
+                sys.executable,
+                "--spec",
+                wheel,
+                "macfix",
+                "enable",
+            ],
+        ):
+            with pytest.raises(AssertionError, match="an environment for this one command"):
+                use(*words, **here)
+        use(uv, "venv", "--python", sys.executable, **here)
+        use(uv, "pip", "install", "macfix", **here, UV_FIND_LINKS=str(wheel.parent))
+        said = use(uv, "run", "--no-project", "macfix", "enable", **here)
+        assert f"is now enabled in {tmp_path / '.venv'}" in said
 
     @pytest.mark.parametrize("editable", ["", ", editable = true"], ids=["copied", "editable"])
     def test_a_project_of_uv(

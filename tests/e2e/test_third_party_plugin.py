@@ -22,7 +22,7 @@ ON = {"MACFIX_FORCE": "acme-answer"}
 
 
 def files_of_the_doc() -> dict[str, str]:
-    section = DOC.read_text().partition("## One from end to end")[2].partition("\n## ")[0]
+    section = DOC.read_text().partition("## A patch in ten minutes")[2].partition("\n## ")[0]
     return dict(FILE.findall(section))
 
 
@@ -47,9 +47,64 @@ def with_plugin(installed: Environment, run_folder: Path) -> Environment:
     return Environment(made_once(run_folder / "with-plugin", make))
 
 
-def test_the_doc_has_a_project_a_plugin_and_a_patch() -> None:
-    names = ["pyproject.toml", "acme_macfix/__init__.py", "acme_macfix/answer.py"]
-    assert list(files_of_the_doc()) == names
+NEW_PATCH = ("-m", "macfix", "new-patch", "acme-answer", "--target", "tractor.thing")
+
+
+def test_the_doc_shows_what_new_patch_writes(installed: Environment, tmp_path: Path) -> None:
+    said = installed.run(*NEW_PATCH, cwd=tmp_path)
+    project = tmp_path / "acme-macfix"
+    assert "acme-macfix has a patch" in said and " ".join(NEW_PATCH[1:]) in DOC.read_text()
+    written = {
+        str(file.relative_to(project)): file.read_text()
+        for file in project.rglob("*")
+        if file.is_file()
+    }
+    assert written == files_of_the_doc()
+
+
+def test_new_patch_overwrites_nothing(installed: Environment, tmp_path: Path) -> None:
+    installed.run(*NEW_PATCH, "-q", cwd=tmp_path)
+    file = tmp_path / "acme-macfix" / "acme_macfix" / "answer.py"
+    file.write_text("mine\n")
+    done = environments.run(installed.python, *NEW_PATCH, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "macfix new-patch: acme-macfix is there: nothing was written\n"
+    assert file.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "said"),
+    [
+        ("acme", "tractor.thing", "'acme' is no such name as mine-wrong-port"),
+        ("acme-a_b", "tractor.thing", "'acme-a_b' is no such name"),
+        ("acme-import", "tractor.thing", "'acme-import' is no such name"),
+        ("../acme-b", "tractor.thing", "is no such name"),
+        ("uds-mine", "tractor.thing", "'uds' is the name of a plugin of macfix's own"),
+        ("acme-b", "os.path", "'os.path' is no module of tractor or piker"),
+        ("acme-b", "tractor.a-b", "'tractor.a-b' is no module"),
+    ],
+)
+def test_new_patch_refuses_what_could_not_work(
+    installed: Environment, tmp_path: Path, name: str, target: str, said: str
+) -> None:
+    words = ("-m", "macfix", "new-patch", name, "--target", target)
+    done = environments.run(installed.python, *words, cwd=tmp_path)
+    assert done.returncode == 2 and said in done.stderr and not any(tmp_path.iterdir())
+
+
+def test_its_own_test_passes_and_can_fail(with_plugin: Environment) -> None:
+    """By the pytest of the tests, in the environment that has the plugin."""
+    place = Path(pytest.__file__).parents[1]
+    words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "acme-macfix")
+    pytests = {"PYTHONPATH": str(place), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    assert "3 passed" in with_plugin.run(*words, **pytests)
+    done = environments.run(
+        with_plugin.python, *words, cwd=with_plugin.folder, **pytests, MACFIX_BLOCK="acme"
+    )
+    assert done.returncode == 1 and "1 failed, 2 passed" in done.stdout, done.stdout
+
+
+def test_the_doc_has_the_commands() -> None:
     commands = re.findall(r"MACFIX_\w+=[\w-]+", DOC.read_text())
     assert {"MACFIX_FORCE=acme-answer", "MACFIX_SKIP=acme-answer"} <= set(commands)
 

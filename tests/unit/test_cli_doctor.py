@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from macfix.cli import doctor
+from macfix.cli import commands, doctor
 from macfix.cli.doctor import BROKEN, WARNING, Problem
 from macfix.darwin.sockets import runtime_dir
 from tests.support import isolation, processes
@@ -359,7 +359,7 @@ def test_a_check_that_fails_is_a_warning_and_stops_no_other(
         raise ValueError("torn")
 
     monkeypatch.setattr(doctor, "CHECKS", (torn, doctor._open_files))
-    assert doctor.main(argparse.Namespace(simulate=None, json=False, report=None)) == WARNING
+    assert doctor.main(commands.parse("doctor", [])[0]) == WARNING
     said = capsys.readouterr().out
     assert "torn: ValueError: torn" in said and "before" in said and "open files" in said
 
@@ -374,7 +374,7 @@ def test_the_worst_comes_first(
         yield "fact", "true"
 
     monkeypatch.setattr(doctor, "CHECKS", (all_kinds,))
-    assert doctor.main(argparse.Namespace(simulate=None, json=False, report=None)) == BROKEN
+    assert doctor.main(commands.parse("doctor", [])[0]) == BROKEN
     lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line]
     assert lines[0].endswith(": 1 broken, 2 warnings")
     assert lines[1:] == [
@@ -523,3 +523,10 @@ def test_details_are_for_reports(patient: Patient) -> None:
     for detail in ("sys.path", "own-patch", "wrapt", "registry"):
         assert f"  {detail} " in report and f"  {detail} " not in screen
     assert len(screen.splitlines()) < 24
+    assert "  own-patch " in patient.run("macfix doctor -v").stdout
+
+
+def test_quietly_it_says_what_is_wrong_and_nothing_else(patient: Patient) -> None:
+    assert patient.run("macfix doctor -q").stdout == ""
+    shown = patient.run("export MACFIX=off; macfix -q doctor").stdout
+    assert "MACFIX=off: nothing is patched" in shown and "  system " not in shown

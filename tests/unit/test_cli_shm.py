@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import pty
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from macfix.cli import shm
+from macfix.cli import commands, shm
 from macfix.darwin.segments import database, place, reaping
 from macfix.darwin.segments.kernel import open_segment
 from macfix.darwin.segments.names import kernel_name
@@ -62,9 +61,9 @@ class Shell:
         self.err = ""
 
     def run(self, *words: str) -> str:
-        parser = argparse.ArgumentParser(prog="macfix shm")
-        shm.add_arguments(parser)
-        self.code = shm.main(parser.parse_args(words))
+        args, unknown = commands.parse("shm", words)
+        assert not unknown
+        self.code = shm.main(args)
         out, self.err = self._capsys.readouterr()
         return out
 
@@ -93,7 +92,8 @@ def test_ls_shows_what_whose_since_when_how_large_and_why(
 ) -> None:
     creator = owner()
     creator.do(f"create({key!r}, 14_000_000)")
-    titles, _, row, total = shell.run("ls").splitlines()
+    assert shell.run("ls").split()[:6] == ["key", "size", "age", "state", "why", "-" * len(key)]
+    titles, _, row, total = shell.run("ls", "-v").splitlines()
     assert titles.split() == ["key", "size", "age", "state", "kernel", "name", "creator", "why"]
     for said in (key, "13.4 MiB", "alive", kernel_name(key), f"process {creator.pid} lives"):
         assert said in row
@@ -139,6 +139,7 @@ def test_reap_says_what_it_frees_what_it_leaves_and_why(
     other.do(f"create({key + '1'!r})")
     creator.kill()
     assert "leaked" in shell.run("ls")
+    assert shell.run("ls", "-q").count(key) == 1
     for words in (("reap", "--dry-run"), ("reap",)):
         out = shell.run(*words)
         freed, stays = out.splitlines()[2:4]
@@ -178,11 +179,7 @@ def test_what_stays_although_nobody_lives_is_a_failure(
 def at_a_terminal(answer: str, *words: str) -> tuple[str, int]:
     """Run `macfix shm` on a terminal and type `answer` when it asks; return what it showed."""
     leader, follower = pty.openpty()
-    program = (
-        "import argparse, sys; from macfix.cli import shm\n"
-        "parser = argparse.ArgumentParser(); shm.add_arguments(parser)\n"
-        "sys.exit(shm.main(parser.parse_args(sys.argv[1:])))"
-    )
+    program = "import sys; from macfix.cli import main; sys.exit(main(['shm', *sys.argv[1:]]))"
     process = subprocess.Popen(
         [sys.executable, "-c", program, *words],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "300"},
