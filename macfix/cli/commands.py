@@ -30,17 +30,14 @@ HELP = """\
 Run piker, tractor, and what uses them, on macOS without touching their code.
 
   macfix piker chart btcusdt.binance    a program of this environment, patched
-  macfix -m my_package.daemon           a module, as Python runs it
   macfix --simulate status              on Linux: what macfix does on a Mac
 
 {commands}
+  help         explain a COMMAND, programs, variables, exit-codes, simulation
 
-  -q, -v           say only what is wrong, or more (PROGRAM: what was patched)
-  --simulate       do it on a simulated Mac, of the kind SPEC (needs Linux)
-  -V, --version    the version
-
-`macfix help COMMAND` explains a command, `macfix help TOPIC` one of
-programs, variables, exit-codes, simulation."""
+  -q, -v       only what is wrong, or more (of a PROGRAM: what was patched)
+  --simulate   do it on a simulated Mac of the kind SPEC (needs Linux)
+  -V           the version"""
 
 SUMMARIES = {
     "run": "run a program; the same as giving the program alone",

@@ -14,6 +14,7 @@ from typing import Any
 from macfix import __version__
 from macfix.activation.activate import load_plugins
 from macfix.engine.config import Config
+from macfix.engine.locating import locate
 from macfix.engine.plugins import Plugins
 from macfix.engine.survey import survey
 from macfix.patches import PACKAGES
@@ -30,9 +31,7 @@ PROBE = (
 )
 """What a process executes that imports the targets: from where macfix itself may import only."""
 
-BAD = ("failed", "unknown upstream", "target already imported")
 GOOD = ("applied", "needed", "skipped by the user", "not needed", "pending")
-ORDER = (*BAD, *GOOD)
 
 Rows = list[dict[str, Any]]
 
@@ -133,7 +132,7 @@ def _run_probe(simulate: str | None, report: Report) -> tuple[list[dict[str, Any
 
 def _print_ledger(status: dict[str, Any], report: Report, args: argparse.Namespace) -> None:
     where = f"on a simulated Mac ({args.simulate})" if args.simulate else "on this Mac"
-    where += "" if status["active"] else f", not active: {status['reason']}"
+    where += ":" if status["active"] else f", not active: {status['reason']}."
     reasons: dict[str, list[str]] = {}
     for target, traceback in report.problems.items():
         reasons.setdefault(traceback.strip().splitlines()[-1], []).append(target)
@@ -168,44 +167,55 @@ def _print(
     """Print how many there are of what, then what is wrong, and then the rest."""
     patches: dict[str, dict[str, None]] = {}
     wrong: dict[tuple[str, ...], Rows] = {}
-    for entry in sorted(entries, key=lambda entry: ORDER.index(entry["state"])):
+    rank = {state: number for number, state in enumerate(GOOD)}
+    entries = sorted(entries, key=lambda entry: rank.get(entry["state"], -1))  # what is wrong first
+    for entry in entries:
         patches.setdefault(entry["state"], {})[entry["patch"]] = None
         if entry["state"] not in GOOD:
             key = entry["state"], entry["patch"], entry["reason"]
             wrong.setdefault(key, []).append(entry)
     patches.pop("pending", None)
+    told = []
+    for (state, patch, reason), found in wrong.items():
+        text = f"{patch} in {grouped(each['target'] for each in found)}: {reason}"
+        told.append((state, text, found[0].get("traceback")))
+    for one in problems:
+        told.append(("problem", f"{one['where']}: {one['message']}", one["traceback"]))
+    lines = []
+    for label, text, traceback in told:
+        lines.append(facts([(label, text)]).replace(label, mark(label), 1))
+        if args.verbosity > 0 and traceback:
+            lines.append(traceback.rstrip())
+    blocks = ["\n".join(lines)]
     if args.verbosity >= 0:
         counts = [f"{len(names)} {state}" for state, names in patches.items()]
         counts += [f"{len(problems)} problem{'s' * (len(problems) > 1)}"] * bool(problems)
-        nothing = f"Neither tractor nor piker is installed in {sys.prefix}"
-        print(f"macfix {__version__}, {where}\n{', '.join(counts) or nothing}.\n")
-    told = [
-        (state, f"{patch} in {grouped(e['target'] for e in found)}: {reason}", found[0])
-        for (state, patch, reason), found in wrong.items()
-    ]
-    told += [("problem", f"{one['where']}: {one['message']}", one) for one in problems]
-    for label, text, row in told:
-        print(facts([(label, text)]).replace(label, mark(label), 1))
-        if args.verbosity > 0 and row.get("traceback"):
-            print(row["traceback"].rstrip())
-    if args.verbosity < 0:
-        return
-    if told:
-        print()
-    rest = [(state, ", ".join(names)) for state, names in patches.items() if state in GOOD]
+        if not any(map(locate, PACKAGES)):
+            counts.append(f"neither tractor nor piker is installed in {sys.prefix}")
+        sum_up = f"\n{', '.join(counts)}." if counts else ""
+        blocks.insert(0, f"macfix {__version__}, {where}{sum_up}")
+        blocks += _rest(entries, patches, notes, args)
+    if text := "\n\n".join(filter(None, blocks)):
+        print(text)
+
+
+def _rest(
+    entries: Rows,
+    patches: dict[str, dict[str, None]],
+    notes: dict[str, str],
+    args: argparse.Namespace,
+) -> list[str]:
+    """All that needs nobody's attention, in blocks of text."""
+    rows = [(state, ", ".join(names)) for state, names in patches.items() if state in GOOD]
+    absent = grouped(each["target"] for each in entries if each["state"] == "pending")
+    others = [("not installed", absent)] if absent and patches else []
+    others += [("note", f"{name}: {text}") for name, text in notes.items()]
     if args.verbosity > 0 and patches:
-        rows = [(e["target"], e["patch"], e["state"], e["reason"]) for e in entries]
-        shown = [row for row in rows if row[2] != "pending"]
-        print(table(("target", "patch", "state", "why"), shown), end="\n\n")
-        rest = []
-    absent = grouped(entry["target"] for entry in entries if entry["state"] == "pending")
-    rest += [("not installed", absent)] if absent else []
-    rest += [("note", f"{name}: {text}") for name, text in notes.items()]
-    print(facts(rest))
-    hints = {"`macfix status -v` has targets and reasons": patches and args.verbosity == 0}
-    hints["`macfix --simulate status` shows it at work"] = where.startswith("inactive: linux")
-    if any(hints.values()):
-        print(f"\n{'; '.join(hint for hint, fits in hints.items() if fits)}.")
+        all_of_it = [(e["target"], e["patch"], e["state"], e["reason"]) for e in entries]
+        shown = [row for row in all_of_it if row[2] != "pending"]
+        return [table(("target", "patch", "state", "why"), shown), facts(others)]
+    hint = "`macfix status -v` has targets and reasons." if patches else ""
+    return [facts([*rows, *others]), hint]
 
 
 # -- elsewhere: what would happen ------------------------------------------------------------------
@@ -220,8 +230,10 @@ def _show_survey(args: argparse.Namespace, plugins: Plugins, malformed: Rows) ->
         data = {"active": False, "reason": reason, "simulated": None, "problems": problems}
         _print_json(data | {"survey": findings})
     else:
-        where = f"inactive: {sys.platform} does not need it. On macOS it would find:"
+        where = f"inactive: {sys.platform} does not need it. On macOS:"
         _print(where, findings, problems, {}, args)
+        if sys.platform == "linux" and args.verbosity >= 0:
+            print("`macfix --simulate status` shows it at work.")
     states = {finding["state"] for finding in findings}
     return 0 if states <= {*GOOD} and not problems else 1
 

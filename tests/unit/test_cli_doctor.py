@@ -331,11 +331,11 @@ def test_an_upstream_that_cannot_be_imported_is_broken_and_its_command_shows_it(
     both = "PATCHES = {'tractor.other': ('patch',), "
     hooks.write_text(hooks.read_text().replace("PATCHES = {", both))
     ((what, fix),) = patient.problems(simulate="--simulate").items()
-    modules = "tractor.other, tractor.own cannot be imported: ModuleNotFoundError"
+    modules = "tractor.other, own cannot be imported: ModuleNotFoundError"
     assert what.startswith(modules)
     patient.env["MACFIX_SIMULATE"] = "1"
     assert patient.run("macfix doctor").returncode == BROKEN
-    assert 'own.py", line 1' in patient.run(fix).stdout
+    assert 'other.py", line 1' in patient.run(fix).stdout
 
 
 @on_linux

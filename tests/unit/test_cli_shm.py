@@ -62,7 +62,8 @@ class Shell:
 
     def run(self, *words: str) -> str:
         args, unknown = commands.parse("shm", words)
-        assert not unknown
+        if unknown:
+            raise SystemExit(2)
         self.code = shm.main(args)
         out, self.err = self._capsys.readouterr()
         return out
@@ -277,7 +278,7 @@ def test_odd_rows_are_shown(key: str, odd: int, owner: MakeOwner, shell: Shell) 
         db.execute("DELETE FROM segment")
         db.execute(database.INTEND, (*row, created, made))
     assert len(shell.json("ls")["segments"]) == 1
-    for words in (("ls",), ("show", kernel_name(key)), ("reap", "--dry-run"), ("reap",)):
+    for words in (("ls", "-v"), ("show", kernel_name(key)), ("reap", "--dry-run"), ("reap",)):
         assert kernel_name(key)[:12] in shell.run(*words) or words[0] == "reap"
     creator.kill()
     shell.run("reap")
