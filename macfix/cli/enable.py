@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import site
+import subprocess
 import sys
-import sysconfig
-from importlib.metadata import distributions
 from pathlib import Path
 
+import macfix
 from macfix.activation import enabling
 from macfix.activation.environment import ROOT
 
@@ -74,7 +73,8 @@ def _refuse_throw_away() -> None:
 
 
 def _installed() -> bool:
-    """Whether this macfix is in a folder of this environment, or an editable install of it."""
-    places = {sysconfig.get_path("purelib"), *site.getsitepackages(), site.getusersitepackages()}
-    paths = [os.path.realpath(place) for place in places]
-    return os.path.realpath(ROOT) in paths or any(distributions(name="macfix", path=paths))
+    """Whether interpreters of this environment find this macfix without PYTHONPATH, too."""
+    env = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    words = [sys.executable, "-c", "import macfix; print(ascii(macfix.__file__))"]
+    done = subprocess.run(words, env=env, cwd="/", capture_output=True, text=True, timeout=60)
+    return ascii(macfix.__file__) in done.stdout

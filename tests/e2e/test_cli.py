@@ -658,7 +658,7 @@ COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=($1) COMP_TYPE=9
 _python_argcomplete macfix
 printf '%s\\n' "${COMPREPLY[@]}"
 """
-FISH = 'macfix completion fish | source; complete -C "$argv[1]" | string split -f1 "\\t"'
+FISH = 'macfix completion fish | source; complete -C "$argv[1]" | string split -f1 \\t'
 ZSH = """\
 zmodload zsh/zpty; zpty z zsh -f -i
 zpty -w z 'autoload -Uz compinit; compinit -u -D; eval "$(macfix completion zsh)"; echo READ''Y'

@@ -43,6 +43,10 @@ COMMANDS = {
     "disable": 0,
     "demo": 2,  # it needs trio and numpy, which are not here
     "run --help": 0,
+    "help": 0,
+    "help simulation": 0,
+    "new-patch acme-b --target tractor.c": 0,
+    "completion bash": 1,  # argcomplete is not here, either
     "no-such-program": 2,
 }
 """Every command, with its exit code."""
@@ -112,6 +116,7 @@ def test_the_traps_work(commanded: Environment, tmp_path: Path) -> None:
 # -- whatever reads it -----------------------------------------------------------------------------
 
 SHOWING = ["--help", "--version", "status", "doctor", "conformance", "shm ls", "enable --check"]
+SHOWING += ["help variables"]
 
 
 @pytest.mark.parametrize("command", SHOWING)
