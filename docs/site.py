@@ -24,6 +24,7 @@ from mkdocs.structure.pages import Page
 from macfix import _HOMES
 from macfix.activation.activate import load_plugins
 from macfix.cli.commands import SUMMARIES
+from macfix.cli.topics import TOPICS
 from macfix.cli.documentation import SECTIONS, SUMMARY, documentation_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -198,11 +199,12 @@ def linked(text: str) -> str:
 def command_line() -> str:
     """The help of macfix and of each of its commands."""
     parts = ["# Command line", "", "`macfix` is the same as `python -m macfix`.", ""]
-    for name in ("", *SUMMARIES):
-        words = [sys.executable, "-m", "macfix", *name.split(), "--help"]
+    for name in ("", *SUMMARIES, *TOPICS):
+        words = [sys.executable, "-m", "macfix", "help", *name.split()]
         env = os.environ | {"COLUMNS": "88", "NO_COLOR": "1"}
         help_text = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
-        parts += [f"## macfix {name}".rstrip(), "", "```text", help_text.stdout.rstrip(), "```", ""]
+        title = f"macfix {'help ' * (name in TOPICS)}{name}".rstrip()
+        parts += [f"## {title}", "", "```text", help_text.stdout.rstrip(), "```", ""]
     return "\n".join(parts)
 
 

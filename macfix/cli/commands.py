@@ -168,7 +168,7 @@ def _is_program(word: str) -> bool:
 def _run(command: str, words: list[str], simulate: str | None, said: list[str]) -> int:
     inner, more = _take_options(words)
     said = [*said, *more]
-    quiet = [word for word in said if word in QUIET]
+    quiet = [each for each in said if each in QUIET]
     if not words or not _is_program(words[0]) or quiet:
         _refuse(_parser_of(command), [*quiet, *words])
     if said and not if_on(os.environ.get("MACFIX_LOG")):
