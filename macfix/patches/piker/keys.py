@@ -3,19 +3,22 @@
 Problem:
     Qt swaps two keys on macOS: what it calls Control is Command, and Control is its Meta. Ctrl-L
     and Ctrl-Space do not search, Ctrl-C does not close, and Ctrl-F stages a dark order in place of
-    a live one. The key that a Mac calls delete is Qt's Backspace, and cancels no order.
+    a live one. Ctrl-up and Ctrl-down move nothing: an arrow is a key of the keypad there, too. The
+    key that a Mac calls delete is Qt's Backspace, and cancels no order.
 
 Fix:
-    piker's handlers are told Control for Control as well as for Command, and Delete for Backspace.
+    piker's handlers are told Control for Control as well as for Command, nothing of the keypad, and
+    Delete for Backspace.
     Text fields get Qt's own events: Cmd-C, Cmd-V and Backspace do there what they always do. (Qt's
     `AA_MacDontSwapCtrlAndMeta` would take Cmd-C and Cmd-V from them.)
 
 Repro:
-    The event of Control-L as Qt makes it on a Mac: piker must be told Control.
+    The event of Control-up as Qt makes it on a Mac: piker must be told Control.
 
 Upstream:
     Not reported. Nobody has run this on a Mac: what Qt makes of keys was read
-    (`src/plugins/platforms/cocoa/qcocoakeymapper.mm` of Qt 5.15, `swapModifiersIfNeeded`).
+    (`src/plugins/platforms/cocoa/qcocoakeymapper.mm` of Qt 5.15, `swapModifiersIfNeeded`), and
+    that it counts arrows among the keypad's (`KeypadModifier` in its documentation).
 
 Remove when:
     piker itself asks for a Mac's modifiers, and no older one is in use any more.
@@ -63,7 +66,7 @@ def _event_filter(wrapped: Wrapped, relay: Any, args: Args, kwargs: Kwargs) -> A
     if not hasattr(event, "modifiers") or not hasattr(event, "key"):
         return wrapped(*args, **kwargs)
     qt = import_module("PyQt5.QtCore").Qt
-    key, modifiers = event.key(), event.modifiers()
+    key, modifiers = event.key(), event.modifiers() & ~qt.KeypadModifier
     if modifiers & qt.MetaModifier:
         modifiers = modifiers & ~qt.MetaModifier | qt.ControlModifier
     # the event itself goes on to the widget, and as Qt has made it
@@ -82,5 +85,6 @@ def repro() -> None:
     relay._event_types = {core.QEvent.KeyPress}
     relay._send_chan = SimpleNamespace(send_nowait=told.append)
     qt = core.Qt
-    relay.eventFilter(None, gui.QKeyEvent(core.QEvent.KeyPress, qt.Key_L, qt.MetaModifier))
+    pressed = qt.MetaModifier | qt.KeypadModifier
+    relay.eventFilter(None, gui.QKeyEvent(core.QEvent.KeyPress, qt.Key_Up, pressed))
     assert told[0].mods == qt.ControlModifier, f"the modifiers are {int(told[0].mods):#x}"
