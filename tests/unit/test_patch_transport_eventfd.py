@@ -36,7 +36,7 @@ def test_importing_warns_and_opening_says_what_is_missing() -> None:
     module: Any = ModuleType("tractor.ipc._linux")
     module.open_eventfd = stock = lambda initval=0, flags=0: 3
     changes = Changes()
-    with pytest.warns(MacfixWarning, match="ring buffers .* need Linux"):
+    with pytest.warns(MacfixWarning, match="ring buffers need Linux"):
         eventfd.install(module, changes)
     with pytest.raises(OSError, match="need Linux") as raised:
         module.open_eventfd(0, flags=4)

@@ -53,6 +53,9 @@ PIKER = Vintage(
     (("piker", upstream.PIKER), ("tractor", upstream.PIKERS_TRACTOR)),
     pythons.PIKER,
 )
+FORKING = Vintage("tractor c4cad921", (("tractor", "c4cad921"),))
+"""A branch of 2026-06 that can fork its actors."""
+
 VINTAGES = [*TRACTORS, PIKER]
 
 OPTIONAL = {"piker.brokers.deribit.api", "piker.service._ahab"}
@@ -131,7 +134,7 @@ def needing(patch: str, vintages: list[Vintage], survey_of: SurveyOf) -> list[Vi
 def test_repro_raises_without_its_patch_and_returns_with_it(
     patch: str, survey_of: SurveyOf, launcher_of: LauncherOf
 ) -> None:
-    vintages = needing(patch, TRACTORS, survey_of) or needing(patch, [PIKER], survey_of)
+    vintages = needing(patch, TRACTORS, survey_of) or needing(patch, [PIKER, FORKING], survey_of)
     if HEAVY != "full":
         vintages = vintages[-1:]
     wrong = []

@@ -11,6 +11,7 @@ from macfix.patches._modules import hooks
 PATCHES: dict[str, tuple[str, ...]] = {
     "tractor.ipc._transport": ("enotconn", "eprototype", "reset"),
     "tractor.ipc._linux": ("eventfd",),
+    "tractor.linux.eventfd": ("eventfd",),
 }
 
 macfix_targets, macfix_patches = hooks(__name__, PATCHES)

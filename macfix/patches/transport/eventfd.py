@@ -22,17 +22,16 @@ Remove when:
 from __future__ import annotations
 
 import errno
-from importlib import import_module
 from types import ModuleType
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.engine.errors import warn
 from macfix.engine.syntax import calls, function, mentions
+from macfix.patches._modules import first_module
 
 FUNCTION = "open_eventfd"
 NEEDS_LINUX = (
-    "tractor's ring buffers (tractor.ipc._ringbuf) need Linux: macOS has no eventfd; "
-    "all other parts of tractor work"
+    "tractor's ring buffers need Linux: macOS has no eventfd; all other parts of tractor work"
 )
 
 
@@ -59,7 +58,7 @@ def install(module: ModuleType, changes: Changes) -> None:
 def repro() -> None:
     from unittest import mock  # imports asyncio
 
-    target = import_module("tractor.ipc._linux")
+    target = first_module("tractor.ipc._linux", "tractor.linux.eventfd")
     with mock.patch.object(target, "C", object()):  # a libc without eventfd
         try:
             target.open_eventfd()
