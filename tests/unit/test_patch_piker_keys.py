@@ -43,8 +43,8 @@ def test_the_shape_decides(text: str, state: str) -> None:
 
 
 class Qt:
-    Key_Backspace, Key_Delete, Key_F = 1, 2, 3
-    ShiftModifier, ControlModifier, MetaModifier = 16, 32, 64
+    Key_Backspace, Key_Delete, Key_F, Key_Up = 1, 2, 3, 4
+    ShiftModifier, ControlModifier, MetaModifier, KeypadModifier = 16, 32, 64, 128
 
 
 SHIFT, COMMAND, CONTROL = Qt.ShiftModifier, Qt.ControlModifier, Qt.MetaModifier
@@ -95,6 +95,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Any:
         (Qt.Key_F, CONTROL | COMMAND, (Qt.Key_F, Qt.ControlModifier)),
         (Qt.Key_F, CONTROL | SHIFT, (Qt.Key_F, Qt.ControlModifier | SHIFT)),
         (Qt.Key_F, SHIFT, (Qt.Key_F, SHIFT)),
+        (Qt.Key_Up, CONTROL | Qt.KeypadModifier, (Qt.Key_Up, Qt.ControlModifier)),
         (Qt.Key_Backspace, 0, (Qt.Key_Delete, 0)),
         (Qt.Key_Delete, 0, (Qt.Key_Delete, 0)),
     ],
