@@ -1,4 +1,4 @@
-"""piker-root-config: one line before the error, and only where it is true."""
+"""piker-root-config: one line, and only where something is somebody else's."""
 
 from __future__ import annotations
 
@@ -25,10 +25,6 @@ def load(conf_name, path=None):
         raise PermissionError(13, 'Permission denied', str(path))
     return path.read_text(), path
 
-def write(config, name):
-    (_config_dir / name).mkdir()
-    if denied:
-        raise PermissionError(13, 'Permission denied')
 """
 
 
@@ -69,14 +65,10 @@ def said(config: Any, *arguments: Any) -> list[str]:
     return [str(warning.message) for warning in caught]
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_one_line_says_what_puts_it_right(config: Any, there: bool) -> None:
-    file = config._config_dir / "conf.toml"
-    if there:
-        file.touch()
+def test_one_line_says_what_puts_it_right(config: Any) -> None:
     (line,) = said(config, "conf")
     assert line == (
-        f"{file} is not yours, most likely since a run with sudo; to get it back:"
+        f"{config._config_dir} is not yours, most likely since a run with sudo; to get it back:"
         f" sudo chown -R \"$USER\" '{config._config_dir}'"
     )
     assert said(config, "conf") == []  # once a process tree
@@ -98,16 +90,19 @@ def test_a_users_own_file_is_another_matter(config: Any, monkeypatch: pytest.Mon
     assert said(config, "conf") == []
 
 
-def test_a_file_elsewhere_is_another_matter(config: Any, tmp_path: Path) -> None:
-    assert said(config, "conf", tmp_path / "elsewhere.toml") == []
-
-
-def test_an_error_without_a_file_is_another_matter(config: Any) -> None:
-    with pytest.raises(PermissionError):
-        config.write({}, "accounting")
+def test_what_lies_beside_the_configuration_counts(
+    config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config._config_dir.joinpath("nativedb").mkdir()
+    theirs = config._config_dir / "nativedb" / "a market.parquet"
+    theirs.touch()
+    monkeypatch.setattr(patch, "owner_is_somebody_else", lambda path: path == str(theirs))
+    (line,) = said(config, "conf")
+    assert line.startswith(f"{theirs} is not yours")
 
 
 def test_what_works_works(config: Any) -> None:
     config.denied = False
     (config._config_dir / "conf.toml").write_text("[ui]")
-    assert config.load("conf") == ("[ui]", config._config_dir / "conf.toml")
+    with pytest.warns(MacfixWarning, match="sudo chown"):
+        assert config.load("conf") == ("[ui]", config._config_dir / "conf.toml")

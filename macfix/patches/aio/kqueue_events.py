@@ -72,6 +72,7 @@ def repro() -> None:
     kernel: Any = select
     import_module("tractor")
     if hasattr(kernel, "kqueue"):
+        import_module("tractor")  # without it, a program keeps its trio
         manager = import_module("trio._core._io_kqueue").KqueueIOManager()
         try:
             manager.process_events([kernel.kevent(_NO_FILE, kernel.KQ_FILTER_READ)])

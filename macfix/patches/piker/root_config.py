@@ -2,11 +2,12 @@
 
 Problem:
     piker asks for `sudo` to run docker. What it writes then, in the folder of the user's
-    configuration, is root's: the next run without `sudo` ends with a `PermissionError`.
+    configuration, is root's: the next run without `sudo` ends with a `PermissionError`, of the
+    configuration, of a ledger, or of the time series and cached symbols beside it.
 
 Fix:
-    One line before the error says whose the file is, and the command that puts it right. The error
-    stays, and no file is touched.
+    Before piker reads or writes its configuration, one line says what in this folder is somebody
+    else's, and the command that puts it right. The error stays, and no file is touched.
 
 Repro:
     Read a configuration of somebody else's, who stands in for root.
@@ -20,6 +21,7 @@ Remove when:
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import tempfile
@@ -50,23 +52,23 @@ def diagnose(source: Source) -> Diagnosis:
 
 def install(module: ModuleType, changes: Changes) -> None:
     def explain(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
-        try:
-            return wrapped(*args, **kwargs)
-        except PermissionError as error:
-            _explain(str(error.filename), str(module._config_dir))
-            raise
+        _explain(Path(module._config_dir))
+        return wrapped(*args, **kwargs)
 
     for name in FUNCTIONS:
         if hasattr(module, name):
             changes.wrap(module, name, explain)
 
 
-def _explain(path: str, folder: str) -> None:
-    if not Path(path).is_relative_to(folder) or not owner_is_somebody_else(path):
-        return
-    command = f'sudo chown -R "$USER" {shlex.quote(folder)}'
-    if _once.is_first(command, None):
-        warn(f"{path} is not yours, most likely since a run with sudo; to get it back: {command}")
+@functools.cache
+def _explain(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        if owner_is_somebody_else(str(path)):
+            command = f'sudo chown -R "$USER" {shlex.quote(str(folder))}'
+            line = f"{path} is not yours, most likely since a run with sudo; to get it back:"
+            if _once.is_first(command, None):
+                warn(f"{line} {command}")
+            return
 
 
 def repro() -> None:
