@@ -6,8 +6,9 @@ import os
 
 from piker import config
 
-_, path = config.load("conf", touch_if_dne=True)
-path.chmod(0o600)
+path = config.get_conf_path("conf")
+path.parent.mkdir(parents=True)
+path.touch(0o600)
 for place in path.parents:
     if place.stat().st_uid == 0 and place != place.parent:
         place.chmod(place.stat().st_mode | 0o111)
