@@ -1,35 +1,52 @@
 """``macfix demo``: each fix at work, for someone who has neither piker nor tractor.
 
 Small programs bundled here run on replicas of the upstream modules that have the defects (ours,
-not upstream's), with real sockets, real shared memory and real processes: first without macfix
-and then with it, through the same runner and engine as any program. On a Mac they meet the real
-kernel, on Linux macfix's simulation of it.
+not upstream's), with real sockets, real shared memory and real processes: first with one patch
+left out and then with all, through the same runner and engine as any program. On a Mac they meet
+the real kernel, on Linux macfix's simulation of it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from importlib.resources import files
+from threading import Event
 
 from macfix.activation.activate import load_plugins
 from macfix.activation.environment import ROOT
+from macfix.engine.patch import Patch
 
-from ..output import table
+from ..output import facts
 
-HERE = Path(__file__).parent
-PROGRAMS = HERE / "programs"
-REPLICAS = HERE / "replicas"
+PROGRAMS, REPLICAS = (
+    os.path.join(ROOT, "macfix", "cli", "demo", folder) for folder in ("programs", "replicas")
+)
 TIMEOUT = 60.0
 """Seconds that one program may take; each needs about one."""
+GRACE = 2.0
+"""Seconds that an interrupted program gets to clean up."""
+TITLE = 20
+"""Columns for what a row is about; the longest name of a patch."""
+
+MEANINGS = {"fixed": "fixed", "still failing": "FAILS", "no failure to be seen here": "unseen"}
+"""What may come of a row, and how its line says so."""
+NOT_SHOWN = (
+    'They need the real tractor, piker or trio. "Repro" in the file of each says how to see it: '
+    "https://github.com/macfix/macfix/tree/main/macfix/patches"
+)
 
 
 @dataclass(frozen=True)
@@ -38,13 +55,13 @@ class Case:
 
     Attributes:
         title: what it is, in a few words.
-        command: file name in the folder ``programs``, and the program's arguments.
-        skipped: the patch to leave out, where macfix is not left out altogether.
+        left_out: the patch without which it fails.
+        command: a module in the folder ``programs``, and the program's arguments.
     """
 
     title: str
+    left_out: str
     command: tuple[str, ...]
-    skipped: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,14 +77,22 @@ class Row:
     """One case, without and with the fix."""
 
     title: str
+    left_out: str
     without: Seen
     fixed: Seen
 
+    @property
+    def meaning(self) -> str:
+        """A key of `MEANINGS`."""
+        if not self.fixed.succeeded:
+            return "still failing"
+        return "no failure to be seen here" if self.without.succeeded else "fixed"
+
 
 PROGRAM_CASES = (
-    Case("import tractor", ("import_tractor.py",)),
-    Case("actors talk over Unix sockets", ("actors.py",)),
-    Case("market data in shared memory", ("market_data.py",)),
+    Case("import tractor", "uds-socket-constants", ("import_tractor",)),
+    Case("actors over sockets", "uds-peer-credentials", ("actors",)),
+    Case("shared market data", "shm-names", ("market_data",)),
 )
 
 
@@ -78,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the demo and print what was seen.
+    """Run the demo and print what is seen, each row as soon as it is there.
 
     Returns:
         0 if every fix works, 1 if one does not, 2 if the demo cannot run here.
@@ -87,14 +112,25 @@ def main(args: argparse.Namespace) -> int:
     if problem:
         print(f"macfix demo: {problem}", file=sys.stderr)
         return 2
-    programs = _rows(PROGRAM_CASES)
-    patches = _rows(_patch_cases()) if not args.quick else []
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)  # so that nothing is left behind
+    shown, not_shown = _patch_cases() if not args.quick else ([], [])
+    cases = [*PROGRAM_CASES, *shown]
+    if not args.json:
+        _print_introduction()
+    try:
+        rows = _rows(cases, quiet=args.json)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)  # below the ^C and the progress
+        raise
     if args.json:
-        rows = {"programs": programs, "patches": patches}
-        print(json.dumps(rows, indent=2, default=asdict))
+        programs, patches = rows[: len(PROGRAM_CASES)], rows[len(PROGRAM_CASES) :]
+        parts = {"programs": programs, "patches": patches, "not_shown": not_shown}
+        print(json.dumps(parts, indent=2, default=asdict))
     else:
-        _print(programs, patches)
-    return 0 if all(row.fixed.succeeded for row in [*programs, *patches]) else 1
+        _print_summary(rows, not_shown)
+    return 0 if all(row.fixed.succeeded for row in rows) else 1
 
 
 def _why_not() -> str | None:
@@ -110,55 +146,92 @@ def _why_not() -> str | None:
 # -- running -------------------------------------------------------------------------------------
 
 
-def _patch_cases() -> Iterable[Case]:
-    """Each patch's own reproduction: with all other patches, and with all."""
-    for patch, targets in load_plugins().all_patches().items():
-        files = (REPLICAS.joinpath(*target.split(".")).with_suffix(".py") for target in targets)
-        if patch.repro is not None and any(file.exists() for file in files):
-            yield Case(patch.name, ("reproduce.py", patch.name), patch.name)
+def _patch_cases() -> tuple[list[Case], list[str]]:
+    """Each patch's own reproduction; and the names of the patches that have no replica here."""
+    replicas = files(__name__) / "replicas"
+
+    def has_replica(patch: Patch, targets: Sequence[str]) -> bool:
+        paths = (f"{target.replace('.', '/')}.py" for target in targets)
+        return patch.repro is not None and any(replicas.joinpath(path).is_file() for path in paths)
+
+    patches = load_plugins().all_patches().items()
+    shown = [patch.name for patch, targets in patches if has_replica(patch, targets)]
+    cases = [Case(name, name, ("reproduce", name)) for name in shown]
+    return cases, [patch.name for patch, _ in patches if patch.name not in shown]
 
 
-def _rows(cases: Iterable[Case]) -> list[Row]:
+def _rows(cases: Sequence[Case], *, quiet: bool) -> list[Row]:
+    """Run all *cases*, some at a time, and print how each ended, in their order."""
+    rows: list[Row] = []
+    stop = Event()
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return list(pool.map(_row, cases))
-
-
-def _row(case: Case) -> Row:
-    return Row(case.title, _run(case, patched=False), _run(case, patched=True))
-
-
-def _run(case: Case, *, patched: bool) -> Seen:
-    """Run the program of *case* in surroundings of its own, which are removed afterwards."""
-    skipped = {"MACFIX_SKIP": case.skipped} if case.skipped else {"MACFIX": "off"}
-    launcher = _launcher(patched=patched or case.skipped is not None)
-    with tempfile.TemporaryDirectory(prefix="macfix-demo-", dir="/tmp") as folder:
         try:
-            done = subprocess.run(
-                [*launcher, *case.command],
-                cwd=PROGRAMS,
-                env=_environment(folder) | ({} if patched else skipped),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=TIMEOUT,
-            )
-        except subprocess.TimeoutExpired:
-            return Seen(False, f"no end after {TIMEOUT:.0f} seconds")
-    return _seen(done)
+            for done, future in enumerate([pool.submit(_row, case, stop) for case in cases]):
+                if not quiet and sys.stdout.isatty():  # until the row covers it
+                    print(f"  {done} of {len(cases)}", end="\r", flush=True)
+                rows.append(future.result())
+                if not quiet:
+                    _print_row(rows[-1])
+        finally:
+            stop.set()  # Ctrl-C, or nobody reads any more: what still runs is ended
+            pool.shutdown(cancel_futures=True)
+    return rows
 
 
-def _launcher(*, patched: bool) -> list[str]:
-    if sys.platform == "darwin":
-        return [sys.executable, "-m", "macfix", "run"] if patched else [sys.executable]
-    command = ["run", "--simulate"] if patched else ["simulate"]
-    return [sys.executable, "-m", "macfix", *command]
+def _row(case: Case, stop: Event) -> Row:
+    without = _run(case, stop, {"MACFIX_SKIP": case.left_out})
+    return Row(case.title, case.left_out, without, _run(case, stop, {}))
+
+
+def _run(case: Case, stop: Event, setting: dict[str, str]) -> Seen:
+    """Run the program of *case* in surroundings of its own, which are removed afterwards."""
+    simulate = [] if sys.platform == "darwin" else ["--simulate"]
+    with tempfile.TemporaryDirectory(prefix="macfix-demo-", dir="/tmp") as folder:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "macfix", "run", *simulate, "-m", *case.command],
+            cwd=folder,
+            env=_environment(folder) | setting,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # so that it can be ended with its children
+        )
+        end = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                out, errors = child.communicate(timeout=0.1)
+            except subprocess.TimeoutExpired:
+                if stop.is_set() or time.monotonic() > end:
+                    _end(child)
+                    return Seen(False, f"no end after {TIMEOUT:.0f} seconds")
+            else:
+                return _seen(child.returncode, out, errors)
+
+
+def _seen(code: int, out: str, errors: str) -> Seen:
+    """The last line of what it printed, or of the error that it ended with."""
+    lines = (errors if code else out).splitlines()
+    words = [word for line in lines if (word := line.strip(" |+-"))]  # a group's last error, too
+    return Seen(code == 0, words[-1] if words else f"exit code {code}")
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """End *child* and its children: by Ctrl-C, upon which they clean up, and else at once."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        os.killpg(child.pid, signal.SIGINT)
+        child.communicate(timeout=GRACE)
+    with contextlib.suppress(OSError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.communicate()
 
 
 def _environment(folder: str) -> dict[str, str]:
     """The user's environment, with the replicas importable and folders of the run's own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MACFIX")}
-    paths = [str(REPLICAS), ROOT, kept.get("PYTHONPATH", "")]
+    ours = ("MACFIX", "XDG_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    paths = [PROGRAMS, REPLICAS, ROOT, kept.get("PYTHONPATH", "")]
     return kept | {
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "HOME": folder,
@@ -167,43 +240,31 @@ def _environment(folder: str) -> dict[str, str]:
     }
 
 
-def _seen(done: subprocess.CompletedProcess[str]) -> Seen:
-    """The last line of what it printed, or of the error that it ended with."""
-    succeeded = done.returncode == 0
-    lines = (done.stdout if succeeded else done.stderr).strip().splitlines()
-    return Seen(succeeded, lines[-1].strip() if lines else f"exit code {done.returncode}")
-
-
 # -- telling -------------------------------------------------------------------------------------
 
 
-def _print(programs: list[Row], patches: list[Row]) -> None:
-    where = "on this Mac" if sys.platform == "darwin" else "under the simulation of XNU"
-    print(f"Programs, {where}, without and with macfix:\n")
-    print(_table("program", "without macfix", "with macfix", programs))
-    if patches:
-        print("\nEach patch by itself, left out while all others are applied, and applied:\n")
-        print(_table("patch", "left out", "applied", patches))
-    print(f"\n{_summary([*programs, *patches])}")
+def _print_introduction() -> None:
+    where = "on this Mac" if sys.platform == "darwin" else "under a simulation of XNU"
+    print(f"Small programs on replicas of tractor and piker, {where}.")
+    print("Each runs with one patch left out, and then with all patches:\n", flush=True)
 
 
-def _table(what: str, without: str, fixed: str, rows: list[Row]) -> str:
-    lines = [(row.title, _cell(row.without), _cell(row.fixed)) for row in rows]
-    return table((what, without, fixed), lines)
+def _print_row(row: Row) -> None:
+    text = _brief(row.without.word)
+    if row.title != row.left_out or row.meaning == "still failing":
+        text = f"without {row.left_out}: {text}\nwith it: {_brief(row.fixed.word)}"
+    print(facts([(f"{row.title:<{TITLE}}  {MEANINGS[row.meaning]:<6}", text)]), flush=True)
 
 
-def _cell(seen: Seen) -> str:
-    word = seen.word if len(seen.word) <= 60 else seen.word[:59] + "…"
-    return ("ok: " if seen.succeeded else "FAILS: ") + word
+def _brief(word: str) -> str:
+    word = re.sub(r"(\S{36})\S{4,}", r"\1...", word)
+    return word if len(word) <= 120 else f"{word[:117]}..."
 
 
-def _summary(rows: list[Row]) -> str:
-    failed = [row.title for row in rows if not row.fixed.succeeded]
-    unseen = [row.title for row in rows if row.fixed.succeeded and row.without.succeeded]
-    fixed = len(rows) - len(failed) - len(unseen)
-    parts = [f"{fixed} of {len(rows)} failures fixed"]
-    if failed:
-        parts.append(f"still failing: {', '.join(failed)}")
-    if unseen:
-        parts.append(f"no failure to be seen here: {', '.join(unseen)}")
-    return "; ".join(parts)
+def _print_summary(rows: Sequence[Row], not_shown: Sequence[str]) -> None:
+    of = {meaning: [row.title for row in rows if row.meaning == meaning] for meaning in MEANINGS}
+    fixed = f"{len(of.pop('fixed'))} of {len(rows)} failures fixed"
+    others = [f"{meaning}: {', '.join(titles)}" for meaning, titles in of.items() if titles]
+    print(f"\n{'; '.join([fixed, *others])}")
+    if not_shown:
+        print("\n" + facts([("not shown", f"{', '.join(not_shown)}\n{NOT_SHOWN}")]))

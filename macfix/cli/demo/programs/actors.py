@@ -39,7 +39,7 @@ async def parent() -> None:
         if len(met) == CHILDREN:
             nursery.cancel_scope.cancel()
 
-    command = [sys.executable, __file__, str(address.sockpath)]
+    command = [sys.executable, "-m", "actors", str(address.sockpath)]
     children = [subprocess.Popen(command) for _ in range(CHILDREN)]
     try:
         with trio.fail_after(PATIENCE):

@@ -36,7 +36,7 @@ def broker() -> None:
         shared.push(prices)
         if "hist" not in shared.token["shm_name"]:
             raise AssertionError(f"the token {shared.token} has lost the key")
-        command = [sys.executable, __file__, json.dumps(shared.token)]
+        command = [sys.executable, "-m", "market_data", json.dumps(shared.token)]
         done = subprocess.run(command, stdout=subprocess.PIPE, timeout=PATIENCE, check=True)
     read, total = json.loads(done.stdout)
     if (read, total) != (len(prices), float(prices["close"].sum())):
