@@ -57,6 +57,7 @@ def start(spec: str | Spec | None = None) -> Spec:
     with _lock:
         if _active is None:
             _refuse_where_unfaithful()
+            _name_folders()
             _install(wanted)
             _active = wanted
             os.environ[SPEC_VARIABLE] = str(wanted)
@@ -84,6 +85,20 @@ def _refuse_where_unfaithful() -> None:
         )
     if not os.path.isdir("/proc/self/fd"):
         raise SimulationError("simulation: needs /proc to recognise shared memory segments")
+
+
+def _name_folders() -> None:
+    """Have macfix keep its own files where it does on Linux, whose homes have no ``~/Library``.
+
+    Programs and commands find the same registry, whether they are simulated from the start or not.
+    """
+    for variable, base, default in (
+        ("MACFIX_CACHE_DIR", "XDG_CACHE_HOME", "~/.cache"),
+        ("MACFIX_STATE_DIR", "XDG_STATE_HOME", "~/.local/state"),
+    ):
+        local = os.environ.get(base, "")
+        folder = local if os.path.isabs(local) else os.path.expanduser(default)
+        os.environ.setdefault(variable, os.path.join(folder, "macfix"))
 
 
 def _install(spec: Spec) -> None:
