@@ -14,7 +14,13 @@ PYTEST_DONT_REWRITE: pytest would warn that macfix, a plugin of its own, is impo
 """
 
 # Only what `python -m macfix` has loaded already: all else may come from the current directory.
+import sys
 from importlib import import_module
+
+if sys.version_info < (3, 10):  # noqa: UP036  from a folder on PYTHONPATH: pip refuses it
+    raise ImportError(
+        f"macfix needs Python 3.10 or newer, and this is {sys.version.split()[0]}", name=__name__
+    )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ line, each written before the next import begins.
 from __future__ import annotations
 
 import json
+import os
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
@@ -26,6 +27,7 @@ def main(words: Sequence[str]) -> None:
     Args:
         words: the descriptor, the kind of Mac to simulate or "", and the targets to leave out.
     """
+    os.environ["MACFIX_SHM_REAP"] = "off"  # who asks only looks, and tells of leaked segments
     descriptor, spec, *left_out = words
     if spec:
         try:
