@@ -23,9 +23,8 @@ from mkdocs.structure.pages import Page
 
 from macfix import _HOMES
 from macfix.activation.activate import load_plugins
-from macfix.cli.commands import SUMMARIES
+from macfix.cli.commands import SUMMARIES, TOPICS
 from macfix.cli.documentation import SECTIONS, SUMMARY, documentation_of
-from macfix.cli.topics import TOPICS
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = {

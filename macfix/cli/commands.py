@@ -18,6 +18,7 @@ from macfix._variables import if_on, nearest
 from macfix.activation.enabling import CannotEnableError
 from macfix.activation.locate import CannotRunError, interpreter_of, script_folders
 from macfix.activation.runner import CommandLine
+from macfix.engine.config import VARIABLES
 
 from . import run
 from .output import CannotWriteError, Output, facts
@@ -25,19 +26,6 @@ from .output import CannotWriteError, Output, facts
 DEFAULT_SIMULATION = "1"
 
 USAGE = "macfix [-q | -v] [--simulate[=SPEC]] (PROGRAM | COMMAND) [ARGUMENT ...]"
-
-HELP = """\
-Run piker, tractor, and what uses them, on macOS without touching their code.
-
-  macfix piker chart btcusdt.binance    a program of this environment, patched
-  macfix --simulate status              on Linux: what macfix does on a Mac
-
-{commands}
-  help         explain a COMMAND, programs, variables, exit-codes, simulation
-
-  -q, -v       only what is wrong, or more (of a PROGRAM: what was patched)
-  --simulate   do it on a simulated Mac of the kind SPEC (needs Linux)
-  -V           the version"""
 
 SUMMARIES = {
     "run": "run a program; the same as giving the program alone",
@@ -64,12 +52,10 @@ EXAMPLES = {
     "enable": ("macfix enable", "macfix enable --check"),
     "disable": ("macfix disable",),
     "new-patch": ("macfix new-patch mine-wrong-port --target tractor.ipc._tcp",),
-    "completion": (
-        'eval "$(macfix completion bash)"    # in ~/.bashrc',
-        'eval "$(macfix completion zsh)"     # in ~/.zshrc, after compinit',
-        "macfix completion fish | source     # in ~/.config/fish/config.fish",
-    ),
+    "completion": ('eval "$(macfix completion bash)"', "macfix completion fish | source"),
 }
+
+TOPICS = ("programs", "variables", "exit-codes", "simulation")
 
 RUNNERS = {
     "run": "macfix run [-v] [--simulate[=SPEC]] PROGRAM [ARGUMENT ...]",
@@ -87,15 +73,10 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**settings, allow_abbrev=False)
         self.set_defaults(parser=self)  # of a command's own commands: the one that is meant
         group = self.add_mutually_exclusive_group()
+        kind: Any = {"dest": "verbosity", "action": "store_const", "default": argparse.SUPPRESS}
         for words, level, text in ((QUIET, -1, "only what is wrong"), (VERBOSE, 1, "say more")):
-            group.add_argument(
-                *words,
-                dest="verbosity",
-                action="store_const",
-                const=level,
-                default=argparse.SUPPRESS,
-                help=argparse.SUPPRESS if hidden else text,
-            )
+            told = argparse.SUPPRESS if hidden else text
+            group.add_argument(*words, const=level, help=told, **kind)
 
     def error(self, message: str) -> NoReturn:
         """As ever, with a hint."""
@@ -205,12 +186,20 @@ def _help(words: list[str]) -> int:
     """Explain a topic, or a command as its own -h does."""
     if not words or words[0] in SUMMARIES or words[0].startswith("-"):
         return _dispatch([*words, "-h"])
-    topics: dict[str, str] = import_module("macfix.cli.topics").TOPICS
-    if words[0] not in topics:
-        hint = nearest(words[0], (*SUMMARIES, *topics)) or f"; there is {', '.join(topics)}"
+    if words[0] not in TOPICS:
+        hint = nearest(words[0], (*SUMMARIES, *TOPICS)) or f"; there is {', '.join(TOPICS)}"
         _main_parser().error(f"there is no help on {words[0]!r}{hint}")
-    print(topics[words[0]])
+    if words[0] == "variables":
+        print(facts([(name, text.replace("`", "")) for name, text in VARIABLES.items()]))
+    else:
+        print(_text(words[0]), end="")
     return 0
+
+
+def _text(name: str) -> str:
+    from importlib import resources  # dear, and no program needs it
+
+    return (resources.files(__package__) / "help" / f"{name}.txt").read_text("utf-8")
 
 
 def _refuse(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
@@ -229,7 +218,7 @@ def _refuse(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
 
 
 def _main_parser() -> Parser:
-    text = HELP.format(commands=facts(SUMMARIES.items()))
+    text = _text("macfix").format(commands=facts(SUMMARIES.items())).rstrip()
     parser = Parser(prog="macfix", usage=USAGE, description=text, add_help=False, hidden=True)
     hidden: Any = {"help": argparse.SUPPRESS}  # the text has them
     parser.add_argument("-h", "--help", action="help", **hidden)
@@ -266,15 +255,11 @@ def _whole_parser() -> Parser:
     commands = parser.add_subparsers()
     for name, summary in SUMMARIES.items():
         _fill(commands.add_parser(name, help=summary), name)
-    topics = (*SUMMARIES, *import_module("macfix.cli.topics").TOPICS)
-    commands.add_parser("help").add_argument("topic", choices=topics)
-    scripts = [
-        name
-        for folder in filter(os.path.isdir, script_folders())
-        for name in os.listdir(folder)
-        if interpreter_of(os.path.join(folder, name)) is not None and name not in SUMMARIES
-    ]
-    for name in {*scripts, *RUNNERS}:
-        program = commands.choices[name] if name in RUNNERS else commands.add_parser(name)
+    commands.add_parser("help").add_argument("topic", choices=(*SUMMARIES, *TOPICS))
+    folders = filter(os.path.isdir, script_folders())
+    files = [file for folder in folders for file in os.scandir(folder)]
+    scripts = {file.name for file in files if interpreter_of(file.path) is not None}
+    for name in (scripts - SUMMARIES.keys()) | RUNNERS.keys():
+        program = commands.choices.get(name) or commands.add_parser(name)
         program.add_argument("words", nargs=argparse.REMAINDER)  # completed as files
     return parser

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-SHELLS = ("bash", "zsh", "fish")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``macfix completion``."""
-    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
 
 
 def main(args: argparse.Namespace) -> int:

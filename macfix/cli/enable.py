@@ -15,17 +15,13 @@ from macfix.activation.environment import ROOT
 
 from .output import agrees, at_a_terminal, tell
 
-ELSEWHERE = "enable macfix in the environment that has tractor or piker:"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``macfix enable``."""
     parser.add_argument(
         "--check", action="store_true", help="change nothing; say whether macfix is enabled here"
     )
-    parser.add_argument(
-        "--yes", action="store_true", help="do not ask where macfix is not installed here"
-    )
+    parser.add_argument("--yes", action="store_true", help="do not ask whether that is meant")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -68,8 +64,10 @@ def _refuse_throw_away() -> None:
     elif (prefix / "pipx_metadata.json").exists() and prefix.parent.name != "venvs":
         right = "python -m pip install macfix && python -m macfix enable"
     if right:
-        why = f"{prefix} is an environment for this one command"
-        raise enabling.CannotEnableError(f"{why}; {ELSEWHERE} `{right}`")
+        raise enabling.CannotEnableError(
+            f"{prefix} is an environment for this one command; enable macfix in the environment "
+            f"that has tractor or piker: `{right}`"
+        )
 
 
 def _installed() -> bool:

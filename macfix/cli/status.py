@@ -84,7 +84,9 @@ def _show_ledger(args: argparse.Namespace, malformed: Rows) -> int:
     if args.json:
         _print_json(status | {"simulated": args.simulate, "not_imported": report.problems})
     else:
-        _print_ledger(status, report, args)
+        where = f"on a simulated Mac ({args.simulate})" if args.simulate else "on this Mac"
+        where += ":" if status["active"] else f", not active: {status['reason']}."
+        _print(where, status, status["entries"], report.problems, args.verbosity)
     states = {entry["state"] for entry in status["entries"]}
     return 0 if states <= {*GOOD} and not report.problems and not status["problems"] else 1
 
@@ -130,92 +132,66 @@ def _run_probe(simulate: str | None, report: Report) -> tuple[list[dict[str, Any
         return [json.loads(line) for line in answers if line.endswith("\n")], ended
 
 
-def _print_ledger(status: dict[str, Any], report: Report, args: argparse.Namespace) -> None:
-    where = f"on a simulated Mac ({args.simulate})" if args.simulate else "on this Mac"
-    where += ":" if status["active"] else f", not active: {status['reason']}."
-    reasons: dict[str, list[str]] = {}
-    for target, traceback in report.problems.items():
-        reasons.setdefault(traceback.strip().splitlines()[-1], []).append(target)
-    unimportable = [
-        {
-            "where": grouped(targets),
-            "message": f"cannot be imported: {reason}",
-            "traceback": report.problems[targets[0]],
-        }
-        for reason, targets in reasons.items()
-    ]
-    entries = [
-        entry
-        for entry in status["entries"]
-        if entry["state"] != "pending" or entry["target"] not in report.problems
-    ]
-    _print(where, entries, [*unimportable, *status["problems"]], status["notes"], args)
-
-
-def grouped(targets: Iterable[str]) -> str:
-    """*targets*, each package of theirs named once."""
+def grouped(names: Iterable[str]) -> str:
+    """The dotted *names*, with what several begin with said once."""
     packages: dict[str, list[str]] = {}
-    for target in sorted({*targets}):
-        package, _, name = target.rpartition(".")
-        packages.setdefault(package, []).append(name)
-    return "; ".join(f"{package}.{', '.join(names)}" for package, names in packages.items())
+    for package, dot, name in sorted({each.rpartition(".") for each in names}):
+        packages.setdefault(package + dot, []).append(name)
+    return "; ".join(package + ", ".join(inside) for package, inside in packages.items())
 
 
 def _print(
-    where: str, entries: Rows, problems: Rows, notes: dict[str, str], args: argparse.Namespace
+    where: str, data: dict[str, Any], entries: Rows, missing: dict[str, str], verbosity: int
 ) -> None:
-    """Print how many there are of what, then what is wrong, and then the rest."""
-    patches: dict[str, dict[str, None]] = {}
-    wrong: dict[tuple[str, ...], Rows] = {}
+    """Print how many there are of what, then what is wrong, and then the rest.
+
+    *data* has the problems and notes, *missing* says why a target could not be imported.
+    """
     rank = {state: number for number, state in enumerate(GOOD)}
-    entries = sorted(entries, key=lambda entry: rank.get(entry["state"], -1))  # what is wrong first
+    entries = sorted(entries, key=lambda entry: rank.get(entry["state"], -1))
+    patches: dict[str, dict[str, None]] = {}
     for entry in entries:
         patches.setdefault(entry["state"], {})[entry["patch"]] = None
-        if entry["state"] not in GOOD:
-            key = entry["state"], entry["patch"], entry["reason"]
-            wrong.setdefault(key, []).append(entry)
     patches.pop("pending", None)
-    told = []
-    for (state, patch, reason), found in wrong.items():
-        text = f"{patch} in {grouped(each['target'] for each in found)}: {reason}"
-        told.append((state, text, found[0].get("traceback")))
-    for one in problems:
-        told.append(("problem", f"{one['where']}: {one['message']}", one["traceback"]))
+    reasons = {target: text.strip().splitlines()[-1] for target, text in missing.items()}
+    bad: list[tuple[Any, ...]]
+    bad = [("problem", "", f"cannot be imported: {reasons[t]}", t, missing[t]) for t in missing]
+    bad += [("problem", "", p["message"], p["where"], p["traceback"]) for p in data["problems"]]
+    for e in entries:
+        if e["state"] not in GOOD:
+            told = e["state"], f"{e['patch']} in ", e["reason"], e["target"], e.get("traceback")
+            bad.append(told)
+    wrong: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for *key, place, traceback in sorted(bad, key=lambda one: one[0] == "problem"):
+        wrong.setdefault(tuple(key), []).append((place, traceback))
     lines = []
-    for label, text, traceback in told:
-        lines.append(facts([(label, text)]).replace(label, mark(label), 1))
-        if args.verbosity > 0 and traceback:
-            lines.append(traceback.rstrip())
+    for (label, start, reason), places in wrong.items():
+        line = facts([(label, f"{start}{grouped(place for place, _ in places)}: {reason}")])
+        lines.append(line.replace(label, mark(label), 1))
+        lines += [places[0][1].rstrip()] if verbosity > 0 and places[0][1] else []
     blocks = ["\n".join(lines)]
-    if args.verbosity >= 0:
+    if verbosity >= 0:
         counts = [f"{len(names)} {state}" for state, names in patches.items()]
-        counts += [f"{len(problems)} problem{'s' * (len(problems) > 1)}"] * bool(problems)
+        problems = sum(label == "problem" for label, *_ in wrong)
+        counts += [f"{problems} problem{'s' * (problems > 1)}"] if problems else []
         if not any(map(locate, PACKAGES)):
             counts.append(f"neither tractor nor piker is installed in {sys.prefix}")
         sum_up = f"\n{', '.join(counts)}." if counts else ""
         blocks.insert(0, f"macfix {__version__}, {where}{sum_up}")
-        blocks += _rest(entries, patches, notes, args)
+        shown = [(state, ", ".join(names)) for state, names in patches.items() if state in GOOD]
+        if verbosity > 0 and patches:
+            rows = [(e["target"], e["patch"], e["state"], e["reason"]) for e in entries]
+            rows = [row for row in rows if row[2] != "pending"]
+            blocks.append(table(("target", "patch", "state", "why"), rows))
+            shown = []
+        pending = {each["target"] for each in entries if each["state"] == "pending"}
+        absent = grouped(pending.difference(missing))
+        shown += [("not installed", absent)] if absent and patches else []
+        shown += [("note", f"{name}: {text}") for name, text in data["notes"].items()]
+        blocks.append(facts(shown))
+        blocks += ["`macfix status -v` has targets and reasons."] * bool(patches and not verbosity)
     if text := "\n\n".join(filter(None, blocks)):
         print(text)
-
-
-def _rest(
-    entries: Rows,
-    patches: dict[str, dict[str, None]],
-    notes: dict[str, str],
-    args: argparse.Namespace,
-) -> list[str]:
-    """All that needs nobody's attention, in blocks of text."""
-    rows = [(state, ", ".join(names)) for state, names in patches.items() if state in GOOD]
-    absent = grouped(each["target"] for each in entries if each["state"] == "pending")
-    others = [("not installed", absent)] if absent and patches else []
-    others += [("note", f"{name}: {text}") for name, text in notes.items()]
-    if args.verbosity > 0 and patches:
-        all_of_it = [(e["target"], e["patch"], e["state"], e["reason"]) for e in entries]
-        shown = [row for row in all_of_it if row[2] != "pending"]
-        return [table(("target", "patch", "state", "why"), shown), facts(others)]
-    hint = "`macfix status -v` has targets and reasons." if patches else ""
-    return [facts([*rows, *others]), hint]
 
 
 # -- elsewhere: what would happen ------------------------------------------------------------------
@@ -231,7 +207,7 @@ def _show_survey(args: argparse.Namespace, plugins: Plugins, malformed: Rows) ->
         _print_json(data | {"survey": findings})
     else:
         where = f"inactive: {sys.platform} does not need it. On macOS:"
-        _print(where, findings, problems, {}, args)
+        _print(where, {"problems": problems, "notes": {}}, findings, {}, args.verbosity)
         if sys.platform == "linux" and args.verbosity >= 0:
             print("`macfix --simulate status` shows it at work.")
     states = {finding["state"] for finding in findings}

@@ -77,7 +77,6 @@ def test_new_patch_overwrites_nothing(installed: Environment, tmp_path: Path) ->
     [
         ("acme", "tractor.thing", "'acme' is no such name as mine-wrong-port"),
         ("acme-a_b", "tractor.thing", "'acme-a_b' is no such name"),
-        ("acme-import", "tractor.thing", "'acme-import' is no such name"),
         ("../acme-b", "tractor.thing", "is no such name"),
         ("uds-mine", "tractor.thing", "'uds' is the name of a plugin of macfix's own"),
         ("acme-b", "os.path", "'os.path' is no module of tractor or piker"),
