@@ -40,6 +40,8 @@ ROW = re.compile(
     r"^\| (`+)(?P<message>.+?)\1(?P<more>.*?) \| (?P<why>.*) \| (?P<what>.*) \|$", re.M
 )
 LINK = re.compile(r"(?<=\]\()(?!https?://|#|mailto:)([^)#\s]*)(#[^)\s]*)?(?=\))")
+RAW = "https://raw.githubusercontent.com/macfix/macfix/main/docs/"
+"""Where the README, which PyPI shows as well, has its pictures."""
 BRACKETED = re.compile(r"\[((?:docs|macfix)/[\w./-]+)\](?!\()")
 
 
@@ -78,6 +80,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         path = os.path.normpath(os.path.join(os.path.dirname(source), match[1]))
         return (link(path, place, str(config.repo_url)) if match[1] else "") + (match[2] or "")
 
+    markdown = markdown.replace(RAW, "docs/")
     markdown = BRACKETED.sub(lambda match: f"[{match[1]}](/{match[1]})", markdown)
     if place == "errors.md":
         markdown = ROW.sub(with_link, markdown)

@@ -1,6 +1,6 @@
 """macfix's logger, `macfix`: quiet unless the program or the user wants to hear more.
 
-At DEBUG it says what becomes of each patch, at INFO once a process tree what was patched. A program
+At DEBUG it says the state of each patch, at INFO once a process tree what was patched. A program
 sets its level as that of any logger; a user, for programs that do not, by the variable.
 """
 

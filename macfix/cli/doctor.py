@@ -239,6 +239,8 @@ def _patches(args: argparse.Namespace) -> Found:
         for reason, targets in reasons.items():
             what = f"{status.grouped(targets)} cannot be imported: {reason}"
             yield Problem(BROKEN, what, f"{MACFIX} status -v")
+        if report.lacking:
+            yield "missing", status.missing_packages(report)
     else:
         entries = [vars(finding) for finding in survey(plugins, PACKAGES)]
         wrong = [(one.where, one.message) for one in plugins.problems]

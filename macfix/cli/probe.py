@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
@@ -45,16 +46,24 @@ def main(words: Sequence[str]) -> None:
             for target in targets if any(map(locate, PACKAGES)) else ():
                 if target not in left_out and locate(target) is not None:
                     tell(importing=target)
-                    tell(imported=target, problem=_import(target))
+                    tell(imported=target, **_import(target))
             tell(status=status().as_dict())
         except PatchFailedError as error:  # MACFIX_STRICT
             raise SystemExit(str(error)) from None
 
 
-def _import(target: str) -> str | None:
-    """Import *target*; the answer is the traceback if that fails."""
+def _import(target: str) -> dict[str, str]:
+    """Import *target*; if that fails, the answer is the package that it `lacks`, or the `problem`.
+
+    piker has parts that need what not everybody installs: a broker's client, docker, Qt.
+    """
     try:
         import_module(target)
+    except ModuleNotFoundError as error:
+        package, top = (error.name or "").partition(".")[0], target.partition(".")[0]
+        if top in sys.modules and package not in ("", "macfix", *PACKAGES):
+            return {"lacks": package}
+        return {"problem": traceback.format_exc()}
     except BaseException:
-        return traceback.format_exc()
-    return None
+        return {"problem": traceback.format_exc()}
+    return {}

@@ -43,11 +43,13 @@ class Report:
     Attributes:
         status: the ledger and its surroundings, as plain data; None if it could not be had.
         problems: why a target could not be imported, by target.
+        lacking: packages that are not installed, and the targets that need them.
         errors: the end of what the last process wrote to its standard error.
     """
 
     status: dict[str, Any] | None = None
     problems: dict[str, str] = field(default_factory=dict)
+    lacking: dict[str, list[str]] = field(default_factory=dict)
     errors: str = ""
 
 
@@ -82,8 +84,11 @@ def _show_ledger(args: argparse.Namespace, malformed: Rows) -> int:
         return 1
     status["problems"] += malformed
     if args.json:
-        _print_json(status | {"simulated": args.simulate, "not_imported": report.problems})
+        not_there = {"not_imported": report.problems, "missing_packages": report.lacking}
+        _print_json(status | {"simulated": args.simulate} | not_there)
     else:
+        if report.lacking:
+            status["notes"]["missing packages"] = missing_packages(report)
         where = f"on a simulated Mac ({args.simulate})" if args.simulate else "on this Mac"
         where += ":" if status["active"] else f", not active: {status['reason']}."
         _print(where, status, status["entries"], report.problems, args.verbosity)
@@ -101,6 +106,8 @@ def probe(simulate: str | None) -> Report:
         for answer in answers:
             if answer.get("problem"):
                 report.problems[answer["imported"]] = answer["problem"]
+            if answer.get("lacks"):
+                report.lacking.setdefault(answer["lacks"], []).append(answer["imported"])
             report.status = answer.get("status", report.status)
         if died_of is None or died_of in report.problems:
             return report
@@ -130,6 +137,11 @@ def _run_probe(simulate: str | None, report: Report) -> tuple[list[dict[str, Any
         errors.seek(0)
         report.errors = "".join(errors.readlines()[-20:])
         return [json.loads(line) for line in answers if line.endswith("\n")], ended
+
+
+def missing_packages(report: Report) -> str:
+    """What is not installed, and the targets that need it."""
+    return "; ".join(f"{name}, for {grouped(of)}" for name, of in report.lacking.items())
 
 
 def grouped(names: Iterable[str]) -> str:

@@ -24,7 +24,7 @@ VARIABLES = {
     "MACFIX_SHM_REAP": "`off`: leave the segments of dead programs alone",
     "MACFIX_SHM_JOURNAL": "`off`: keep no registry of segments",
     "MACFIX_PYTEST": "`1`: pytest runs as with `--macfix`",
-    "MACFIX_LOG": "`info`: say on standard error what was patched; `debug`: what becomes of each",
+    "MACFIX_LOG": "`info`: say on standard error what was patched; `debug`: each patch's state",
     "MACFIX_CACHE_DIR": "where answers of diagnoses are kept (default: the user's cache folder)",
     "MACFIX_STATE_DIR": "where the registry of segments is kept (default: the user's state folder)",
 }

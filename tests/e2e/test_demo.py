@@ -65,7 +65,7 @@ def rows(run_folder: Path) -> dict[str, dict[str, Any]]:
 def test_every_program_fails_without_macfix_and_works_with_it(
     rows: dict[str, dict[str, Any]],
 ) -> None:
-    titles = ["import tractor", "actors talk over Unix sockets", "market data in shared memory"]
+    titles = ["import tractor", "actors over sockets", "shared market data"]
     for title in titles:
         row = rows[title]
         assert row["fixed"]["succeeded"], row
@@ -109,7 +109,7 @@ def test_a_fix_that_fails_is_an_exit_code(tmp_path: Path) -> None:
     (info / "entry_points.txt").write_text("[macfix]\nspoil = spoil\n")
     done = demo("--quick", PYTHONPATH=f"{REPOSITORY}:{tmp_path}")
     assert done.returncode == 1, done.stdout
-    assert "still failing: actors talk over Unix sockets" in done.stdout
+    assert "still failing: actors over sockets" in done.stdout
 
 
 def test_without_what_the_programs_need_it_says_what_to_install(tmp_path: Path) -> None:

@@ -23,10 +23,11 @@ BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 ELSEWHERE = {
     r"python3(\.12)? -m venv": ".ci/run",
     r"(\.venv/bin/)?(python -m )?pip (install|wheel)": "tests/e2e/test_packaging.py",
+    r"python -m pytest acme-macfix": "tests/e2e/test_third_party_plugin.py",
     r"\.venv/bin/python -m (pytest|macfix demo)|\.venv/bin/(ruff|mypy)": ".ci/run",
     r"MACFIX_HEAVY=full python -m pytest|git clone|cd ": "tests/upstream/test_piker_chart.py",
     r"printf|python -m zipapp|python macfix\.pyz": "tests/e2e/test_packaging.py",
-    r"mkdir -p|cp |export|\. env/bin/activate": "tests/upstream/test_piker_chart.py",
+    r"mkdir -p|cp |export|source$|\. env/bin/activate": "tests/upstream/test_piker_chart.py",
 }
 """Commands that a sandbox cannot execute quickly, and the file that does."""
 
@@ -55,13 +56,12 @@ def commands() -> list[str]:
     found: dict[str, None] = {}
     for _, _, text in blocks("sh"):
         for line in text.splitlines():
+            line = re.sub(r'eval "\$\((.*?)\)"', r"\1", line)
             words = shlex.split(line, comments=True)
-            while "&&" in words:
-                at = words.index("&&")
+            while words:
+                at = next((i for i, word in enumerate(words) if word in ("&&", "|")), len(words))
                 found[shlex.join(words[:at])] = None
                 words = words[at + 1 :]
-            if words:
-                found[shlex.join(words)] = None
     return list(found)
 
 

@@ -326,16 +326,36 @@ def test_an_upstream_that_cannot_be_imported_is_broken_and_its_command_shows_it(
     patient: Patient,
 ) -> None:
     for name in ("own", "other"):  # it is said once of both
-        (patient.folder / "tractor" / f"{name}.py").write_text("import nowhere_to_be_found\n")
+        (patient.folder / "tractor" / f"{name}.py").write_text("from os import nowhere\n")
     hooks = patient.folder / "own_plugin" / "__init__.py"
     both = "PATCHES = {'tractor.other': ('patch',), "
     hooks.write_text(hooks.read_text().replace("PATCHES = {", both))
     ((what, fix),) = patient.problems(simulate="--simulate").items()
-    modules = "tractor.other, own cannot be imported: ModuleNotFoundError"
+    modules = "tractor.other, own cannot be imported: ImportError"
     assert what.startswith(modules)
     patient.env["MACFIX_SIMULATE"] = "1"
     assert patient.run("macfix doctor").returncode == BROKEN
     assert 'other.py", line 1' in patient.run(fix).stdout
+
+
+@on_linux
+def test_a_package_that_a_part_of_upstream_needs_is_said_and_no_problem(patient: Patient) -> None:
+    (patient.folder / "tractor" / "own.py").write_text("import nowhere_to_be_found.part\n")
+    assert patient.problems(simulate="--simulate") == {}
+    done = patient.run("macfix --simulate doctor")
+    assert "missing       nowhere_to_be_found, for tractor.own" in done.stdout, done.stdout
+    done = patient.run("macfix --simulate status")
+    said = "note           missing packages: nowhere_to_be_found, for tractor.own"
+    assert said in done.stdout and done.returncode == 0, done.stdout
+
+
+@on_linux
+def test_a_package_that_all_of_upstream_needs_is_a_problem(patient: Patient) -> None:
+    (patient.folder / "tractor" / "__init__.py").write_text("import nowhere_to_be_found\n")
+    ((what, _),) = patient.problems(simulate="--simulate").items()
+    assert what.endswith(
+        "cannot be imported: ModuleNotFoundError: No module named 'nowhere_to_be_found'"
+    )
 
 
 @on_linux

@@ -109,7 +109,7 @@ def test_without_a_spec_the_variable_decides(on: Simulated) -> None:
         ("import sys, types; sys.modules['trio'] = types.ModuleType('x')", "trio"),
         ("import sys, types; sys.modules['tractor'] = types.ModuleType('x')", "tractor"),
         ("import sys; sys.platform = 'darwin'", "needs Linux, this is darwin"),
-        ("import sys; sys.version_info = (3, 9, 0)", "needs CPython 3.10 to 3."),
+        ("import macfix, sys; sys.version_info = (3, 9, 0)", "needs CPython 3.10 to 3."),
         ("import os; os.environ['MACFIX_SIMULATE_DIR'] = '/no/such/folder'", "no place"),
         ("import os; os.environ['MACFIX_SIMULATE_DIR'] = 'here'", "is not an absolute path"),
     ],

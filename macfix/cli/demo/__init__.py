@@ -213,8 +213,8 @@ def _run(case: Case, stop: Event, setting: dict[str, str]) -> Seen:
 def _seen(code: int, out: str, errors: str) -> Seen:
     """The last line of what it printed, or of the error that it ended with."""
     lines = (errors if code else out).splitlines()
-    words = [word for line in lines if (word := line.strip(" |+-"))]  # a group's last error, too
-    return Seen(code == 0, words[-1] if words else f"exit code {code}")
+    said = [text for line in lines if (text := line.strip(" |+-"))]  # a group's last error, too
+    return Seen(code == 0, said[-1] if said else f"exit code {code}")
 
 
 def _end(child: subprocess.Popen[str]) -> None:
