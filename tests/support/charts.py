@@ -39,6 +39,9 @@ ACTORS = {
 }
 """The processes that a chart with everything working has started."""
 
+STILL = 40
+"""How often a chart is looked at, in vain, before nothing more is expected to change."""
+
 PRESSES = 3
 """How often Ctrl-C is pressed, at most."""
 
@@ -99,6 +102,7 @@ class Chart:
     ) -> Chart:
         """Start `command`, which is to show a chart."""
         report, output = sandbox.temporary / "windows.json", sandbox.temporary / "output"
+        report.with_suffix(".png").unlink(missing_ok=True)  # another chart's
         with output.open("wb") as stream:
             process = subprocess.Popen(
                 list(map(str, isolated(command, sandbox.meeting))),
@@ -154,6 +158,23 @@ class Chart:
         first = self.picture()
         wait_until(lambda: ended_or(self.picture() != first), seconds)
         assert self._is_whole() and self.picture() != first, self._what_is_wrong()
+
+    def still_picture(self, seconds: float, wanted: bytes = b"") -> bytes:
+        """Return the picture of a chart whose market stands still, once nothing changes any more.
+
+        With `wanted`, return that picture, or after `seconds` another one. Raises AssertionError if
+        something still changes after `seconds`, or when the chart has ended.
+        """
+        pictures: list[bytes] = []
+
+        def is_still() -> bool:
+            pictures.append(self.picture())
+            expected = [wanted] if wanted else pictures[-1:] * STILL
+            return self._is_whole() and pictures[-len(expected) :] == expected
+
+        done = wait_until(lambda: is_still() or self.process.poll() is not None, seconds)
+        assert self._is_whole() and (done or wanted), self._what_is_wrong()
+        return pictures[-1]
 
     def interrupt(self, seconds: float) -> int:
         """Press Ctrl-C as a terminal would for the chart alone; return its exit code.

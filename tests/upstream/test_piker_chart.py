@@ -183,6 +183,43 @@ def test_on_linux_the_chart_comes_up_and_leaves_nothing(show: Callable[..., Char
     ends_and_leaves_nothing(chart)
 
 
+@one_at_a_time
+@pytest.mark.timeout(9 * TO_COME_UP)
+@pytest.mark.skipif(ON_A_MAC, reason="a Mac cannot be Linux")
+@pytest.mark.skipif(HEAVY != "full", reason="MACFIX_HEAVY=full compares it with four charts")
+def test_on_linux_the_chart_is_the_same_to_the_pixel(piker: Piker, sandbox: Sandbox) -> None:
+    charts.configure(sandbox.home, mac=False)
+
+    def picture(command: Sequence[str | Path], wanted: bytes = b"", **more: str) -> bytes:
+        still = piker.plain | {"PIKER_SYNTH_STILL": "1700000000"} | more
+        chart = Chart.start([*command, *charts.ARGUMENTS], still, sandbox)
+        try:
+            found = chart.still_picture(TO_COME_UP, wanted)
+            ends_and_leaves_nothing(chart)
+            return found
+        finally:
+            chart.kill()
+
+    enabled = enable_in_an_environment(piker, sandbox.root / "e")
+    alone = picture(piker.command("alone"))
+    runner = [piker.python, "-m", "macfix", "piker"]
+    assert picture(runner, alone) == alone
+    assert picture(charts.console_script_command(enabled), alone) == alone
+    assert picture(runner, MACFIX_FORCE="piker-fonts") != alone
+
+
+def enable_in_an_environment(piker: Piker, folder: Path) -> Path:
+    """Make an environment with piker's packages, and macfix enabled; return its Python."""
+    subprocess.run([piker.python, "-m", "venv", "--without-pip", folder], check=True)
+    python, (packages,) = folder / "bin" / "python", folder.glob("lib/*/site-packages")
+    (theirs,) = piker.python.parents[1].glob("lib/*/site-packages")
+    packages.joinpath("theirs.pth").write_text(f"{theirs}\n")
+    (packages / "macfix").symlink_to(REPOSITORY / "macfix")
+    subprocess.run([python, "-m", "macfix", "enable"], env=piker.plain, check=True)
+    assert (packages / "macfix.pth").exists()
+    return python
+
+
 @pytest.mark.timeout(3 * TO_COME_UP)
 @pytest.mark.parametrize("arguments", [("--help",), charts.ARGUMENTS], ids=["help", "chart"])
 def test_on_a_mac_without_macfix_piker_dies_while_it_is_imported(

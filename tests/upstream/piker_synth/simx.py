@@ -3,7 +3,8 @@
 piker finds a broker as a module of the package ``piker.brokers``; ``sitecustomize`` beside this
 file makes this module known as ``piker.brokers.simx`` without writing into piker's folder. It
 trades one market, ``xsimusdt.simx``, whose price is a sum of sines of the clock: every process and
-every query sees the same history, and nothing has to be stored.
+every query sees the same history, and nothing has to be stored. With ``PIKER_SYNTH_STILL=SECONDS``
+its clock stands still at that Unix time, and two charts show the same.
 
 Actors: imported in the chart's process (as a name to spawn) and run in the ``brokerd.simx`` actor.
 """
@@ -11,6 +12,7 @@ Actors: imported in the chart's process (as a name to spawn) and run in the ``br
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -31,12 +33,14 @@ from tractor.ipc._tcp import TCPAddress
 
 FRAME_ROWS = 1_000  # bars in one answer to a history query
 TICKS_PER_SECOND = 5
+STILL = float(os.environ.get("PIKER_SYNTH_STILL", "0"))
 
 GetHistory = Callable[..., Awaitable[tuple[np.ndarray, datetime, datetime]]]
 
 
 def _iter_address(address: TCPAddress) -> Iterator[str | int]:
-    return iter(address.unwrap())
+    host, port = address.unwrap()
+    return iter((host, 0 if STILL else port))  # the chart shows it, and it is another one each time
 
 
 # This piker is older than tractor's address classes: it unpacks `host, port = channel.raddr`.
@@ -108,6 +112,10 @@ async def open_symbol_search(ctx: tractor.Context) -> None:
             await stream.send({name: pairs[name].to_dict() for name in names})
 
 
+def now() -> float:
+    return STILL or time.time()
+
+
 def price_at(seconds: float | np.ndarray) -> Any:
     """The price at a point (or at an array of points) of Unix time."""
     day, hour, minute = 86_400 / math.tau, 3_600 / math.tau, 60 / math.tau
@@ -142,7 +150,7 @@ async def open_history_client(market: MktPair) -> AsyncIterator[tuple[GetHistory
         if end_dt is not None:
             # Older history never arrives: years of it would only make the proof slow.
             await trio.sleep_forever()
-        rows = bars(int(time.time()), int(timeframe), FRAME_ROWS)
+        rows = bars(int(now()), int(timeframe), FRAME_ROWS)
         first, last = (pendulum.from_timestamp(int(rows["time"][i])) for i in (0, -1))
         return rows, first, last
 
@@ -177,8 +185,10 @@ async def stream_quotes(
 ) -> None:
     market, _ = await get_mkt_info(symbols[0])
     async with send_chan:
-        task_status.started(([FeedInit(mkt_info=market)], quote_at(time.time())))
+        task_status.started(([FeedInit(mkt_info=market)], quote_at(now())))
         feed_is_live.set()
+        if STILL:
+            await trio.sleep_forever()
         while True:
-            await send_chan.send({market.bs_fqme: quote_at(time.time())})
+            await send_chan.send({market.bs_fqme: quote_at(now())})
             await trio.sleep(1 / TICKS_PER_SECOND)

@@ -5,7 +5,8 @@ Nothing is written into piker's own folder, and piker is not imported here.
 
 With ``PIKER_SYNTH_REPORT=FILE`` the chart's process also tells, in FILE, which windows it shows;
 with ``PIKER_SYNTH_QUIT=FILE`` it is closed and quit by what is written to FILE, and with
-``PIKER_SYNTH_HIDDEN`` set besides it never shows its window.
+``PIKER_SYNTH_HIDDEN`` set besides it never shows its window. With ``PIKER_SYNTH_STILL=SECONDS`` no
+time passes for the market, see ``simx``.
 """
 
 from __future__ import annotations
@@ -35,6 +36,17 @@ class BrokerFinder(importlib.abc.MetaPathFinder):
 
 
 sys.meta_path.append(BrokerFinder())
+
+if os.environ.get("PIKER_SYNTH_STILL"):
+    import trio
+
+    SAMPLING = 1 - 0.001  # seconds from one step of piker's sampler to the next, as it says them
+    _sleep = trio.sleep
+
+    async def sleep(seconds: float) -> None:
+        await (trio.sleep_forever() if seconds == SAMPLING else _sleep(seconds))
+
+    trio.sleep = sleep
 
 if os.environ.get("PIKER_SYNTH_REPORT"):
     import window_report
