@@ -13,7 +13,7 @@ Repro:
     Index a folder with a `.DS_Store` in it.
 
 Upstream:
-    Not reported.
+    Not reported. Nobody has run this on a Mac: the files were put there by hand.
 
 Remove when:
     piker leaves out what is not a series of its own.
