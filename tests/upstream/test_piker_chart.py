@@ -215,7 +215,7 @@ def enable_in_an_environment(piker: Piker, folder: Path) -> Path:
     (theirs,) = piker.python.parents[1].glob("lib/*/site-packages")
     packages.joinpath("theirs.pth").write_text(f"{theirs}\n")
     (packages / "macfix").symlink_to(REPOSITORY / "macfix")
-    subprocess.run([python, "-m", "macfix", "enable"], env=piker.plain, check=True)
+    subprocess.run([python, "-m", "macfix", "enable", "--yes"], env=piker.plain, check=True)
     assert (packages / "macfix.pth").exists()
     return python
 
