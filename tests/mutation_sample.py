@@ -237,7 +237,7 @@ def second_round(mutant: Mutant) -> Iterator[list[str]]:
     stem = Path(mutant.file).stem.strip("_")
     yield sorted(first, key=lambda path: stem not in path)
     yield [path for path in unit if path not in first]
-    yield ["tests/e2e"]
+    yield ["tests/e2e", "--timeout=300"]  # the demo takes its time
     if "MACFIX_UPSTREAM" in os.environ and mutant.file.startswith("macfix/patches/"):
         folder, stem = Path(mutant.file).parent.name, Path(mutant.file).stem
         patches = folder if stem.startswith("_") else f"{folder}-{stem.replace('_', '-')}"
