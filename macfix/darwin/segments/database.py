@@ -51,8 +51,6 @@ class Record(NamedTuple):
     made: bool
 
 
-# -- the statements --------------------------------------------------------------------------------
-
 SCHEMA = (
     "CREATE TABLE tree (id TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE process (tree TEXT, pid INT, start TEXT, program TEXT,"
@@ -110,9 +108,6 @@ RECORDS_CALLED = f"{_RECORDS} WHERE head IN {_CALLED} OR name IN {_CALLED}"
 def records(db: sqlite3.Connection, statement: str, values: Any = ()) -> list[Record]:
     """Return what one of the statements that select records selects."""
     return [Record(*row) for row in db.execute(statement, values)]
-
-
-# -- the file --------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager

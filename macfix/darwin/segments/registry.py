@@ -5,8 +5,7 @@ the registry's file. Each process that uses shared memory is on record, and with
 its own again, so that a registration that failed is repeated. A tree whose founding is not on
 record is one whose processes nobody knows: what it holds is never freed by itself.
 
-A creation is on record before the kernel is asked, so that nothing is lost if the process is killed
-on the way. Where there is no registry, segments are what they are without one.
+A creation is on record before the kernel is asked: nothing is lost if the process is killed then.
 """
 
 from __future__ import annotations
