@@ -1,24 +1,35 @@
-"""`python -m macfix demo`: every failure is seen, and every cure works."""
+"""`python -m macfix demo`: every failure is seen, every fix works, and nothing is left behind."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
 import textwrap
+import zipapp
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import builtin
+from tests.support import builtin, environments, processes
 from tests.support.once import made_once
+from tests.support.sandbox import Sandbox
 from tests.support.surroundings import REPOSITORY
+from tests.support.terminal import COLUMNS, at_a_terminal
 from tests.unit.test_readme import messages_of_upstream
 
 REPLICAS = REPOSITORY / "macfix" / "cli" / "demo" / "replicas"
+
+PROGRAMS = {
+    "import tractor": "ImportError: cannot import name 'SO_PASSCRED'",
+    "actors over sockets": "TypeError: 'NoneType' object",
+    "shared market data": "OSError: [Errno ",
+}
+"""What each program ends with where its patch is left out: one defect a program."""
 
 PLUGIN = """\
     import macfix, spoils
@@ -49,15 +60,22 @@ def demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.fixture(scope="session")
-def rows(run_folder: Path) -> dict[str, dict[str, Any]]:
-    """What the demo shows, by title; it runs once."""
+def answer(run_folder: Path) -> dict[str, Any]:
+    """What the demo shows; it runs once."""
 
     def run(folder: Path) -> None:
         done = demo("--json")
         assert done.returncode == 0, done.stdout + done.stderr
         (folder / "answer.json").write_text(done.stdout)
 
-    answer = json.loads((made_once(run_folder / "demo", run) / "answer.json").read_text())
+    text = (made_once(run_folder / "demo", run) / "answer.json").read_text()
+    shown: dict[str, Any] = json.loads(text)
+    return shown
+
+
+@pytest.fixture(scope="session")
+def rows(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Its rows, by title."""
     return {row["title"]: row for row in [*answer["programs"], *answer["patches"]]}
 
 
@@ -65,9 +83,9 @@ def rows(run_folder: Path) -> dict[str, dict[str, Any]]:
 def test_every_program_fails_without_macfix_and_works_with_it(
     rows: dict[str, dict[str, Any]],
 ) -> None:
-    titles = ["import tractor", "actors over sockets", "shared market data"]
-    for title in titles:
+    for title, message in PROGRAMS.items():
         row = rows[title]
+        assert row["without"]["word"].startswith(message), row
         assert row["fixed"]["succeeded"], row
         assert not row["without"]["succeeded"], row
 
@@ -86,7 +104,7 @@ def test_the_messages_of_the_docs_are_those_that_are_seen(rows: dict[str, dict[s
 
 @pytest.mark.xdist_group("demo")  # one worker waits for it
 def test_every_patch_that_the_replicas_need_is_shown_by_itself(
-    rows: dict[str, dict[str, Any]],
+    answer: dict[str, Any], rows: dict[str, dict[str, Any]]
 ) -> None:
     patches = {
         patch.name
@@ -95,8 +113,67 @@ def test_every_patch_that_the_replicas_need_is_shown_by_itself(
         if REPLICAS.joinpath(*target.split(".")).with_suffix(".py").exists()
     }
     assert patches <= rows.keys()
+    every = {patch.name for patch in builtin.plugins().all_patches()}
+    assert set(answer["not_shown"]) == every - patches and "piker-quit" in answer["not_shown"]
     for name in patches:
         assert rows[name]["fixed"]["succeeded"], rows[name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells where processes are")
+def test_ctrl_c_ends_it_with_all_that_it_has_started(sandbox: Sandbox) -> None:
+    """That no process is left, the sandbox sees to."""
+    folders: set[Path] = set()
+
+    def running() -> bool:
+        for pid in processes.related(str(sandbox.root)):
+            with contextlib.suppress(OSError):
+                folders.add(Path(f"/proc/{pid}/cwd").readlink())
+        folders.discard(sandbox.temporary)  # the demo's own
+        return bool(folders)
+
+    def type_(seen: str) -> str:
+        return "\x03" if seen.endswith("0 of 25\r") and processes.wait_until(running, 20) else ""
+
+    words = [sys.executable, "-m", "macfix", "demo"]
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    code, seen = at_a_terminal(words, cwd=sandbox.temporary, env=env, type_=type_)
+    assert code == 130 and seen.endswith("^C\n"), seen
+    assert folders and not any(folder.exists() for folder in folders)
+
+
+def test_a_reader_that_has_seen_enough_ends_it() -> None:
+    line = f"{sys.executable} -m macfix demo | head -3; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", line],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stderr == ""
+    first, *_, code = done.stdout.splitlines()
+    assert first.startswith("Small programs on replicas") and code == "1"
+
+
+def test_it_runs_from_a_zip_file_on_an_ascii_terminal_and_leaves_nothing_in_the_home(
+    sandbox: Sandbox,
+) -> None:
+    content = sandbox.temporary / "app"
+    environments.lay_out_macfix(content)
+    environments.lay_out_dependencies(content)
+    zipapp.create_archive(content, f"{content}.pyz", main="macfix.cli:main")
+    env = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_CACHE_HOME")}
+    code, seen = at_a_terminal(
+        [sys.executable, f"{content}.pyz", "demo", "--quick"],
+        cwd=sandbox.temporary,
+        env=env | {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "NO_COLOR": "1"},
+    )
+    assert (code, seen.rpartition("\n\n")[2]) == (0, "3 of 3 failures fixed\n"), seen
+    for done, title in enumerate(PROGRAMS):
+        assert f"\n  {done} of 3\r  {title} " in seen, "a row covers the progress"
+    assert seen.isascii() and "\\u" not in seen and "\x1b" not in seen
+    assert max(len(line.rpartition("\r")[2]) for line in seen.splitlines()) <= COLUMNS
+    assert [*sandbox.home.iterdir(), *sandbox.cache.iterdir()] == []
 
 
 def test_a_fix_that_fails_is_an_exit_code(tmp_path: Path) -> None:

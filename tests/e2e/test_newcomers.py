@@ -313,9 +313,9 @@ def test_the_home_is_read_only(user: User, tmp_path: Path) -> None:
     for name in [name for name in user.env if name.startswith("XDG")]:
         del user.env[name]
     user.types("touch ~/file", code=1)
-    user.types("python -m macfix actors.py", "8 processes met")
-    user.types("python -m macfix -m market_data", "500 rows read")
-    user.types("python -m macfix doctor", "~", code=1)
+    user.types("python -m macfix market_data.py", "Permission denied", "500 rows read")
+    export = 'export MACFIX_STATE_DIR="$(mktemp -d)"'
+    user.types("python -m macfix doctor", "nothing can be kept in ~", export, code=1)
     home.chmod(0o755)
     assert list(home.iterdir()) == []
 
