@@ -204,6 +204,23 @@ def test_children_inherit_and_keep_what_the_program_changed(on: Simulated) -> No
     assert seen == ["darwin", "/run/mine", "/tmp", kind, "49", "512"]
 
 
+FOLDERS = """
+from macfix.darwin.segments import place
+from macfix.engine.config import Config
+tell(state=place.folder(), cache=Config.from_environ().cache)
+"""
+
+
+@on_linux
+def test_macfix_keeps_its_own_files_where_it_does_on_linux(on: Simulated) -> None:
+    """So that no `~/Library` comes to be, and all look at one registry."""
+    bases: list[dict[str, str]] = [{}, {"XDG_STATE_HOME": "/a", "XDG_CACHE_HOME": "/b"}]
+    for base in bases:
+        assert on.mac(FOLDERS, **base) == on.linux(FOLDERS, **base)
+    given = {"MACFIX_STATE_DIR": "/c", "MACFIX_CACHE_DIR": "/d"}
+    assert on.mac(FOLDERS, **given) == {"state": "/c/shm", "cache": "/d"}
+
+
 @on_linux
 def test_too_many_open_files_come_as_soon_as_on_a_mac(on: Simulated) -> None:
     snippet = """
