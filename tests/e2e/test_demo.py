@@ -191,6 +191,7 @@ def test_a_fix_that_fails_is_an_exit_code(tmp_path: Path) -> None:
     done = demo("--quick", PYTHONPATH=f"{REPOSITORY}:{tmp_path}")
     assert done.returncode == 1, done.stdout
     assert "still failing: actors over sockets" in done.stdout
+    assert "  actors over sockets   FAILS   without uds-peer-credentials: " in done.stdout
 
 
 def test_without_what_the_programs_need_it_says_what_to_install(tmp_path: Path) -> None:

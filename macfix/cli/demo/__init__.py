@@ -117,10 +117,11 @@ def main(args: argparse.Namespace) -> int:
             signal.signal(number, signal.default_int_handler)  # so that nothing is left behind
     shown, not_shown = _patch_cases() if not args.quick else ([], [])
     cases = [*PROGRAM_CASES, *shown]
-    if not args.json:
+    talkative = not args.json and args.verbosity >= 0
+    if talkative:
         _print_introduction()
     try:
-        rows = _rows(cases, quiet=args.json)
+        rows = _rows(cases, args)
     except KeyboardInterrupt:
         print(file=sys.stderr)  # below the ^C and the progress
         raise
@@ -128,7 +129,7 @@ def main(args: argparse.Namespace) -> int:
         programs, patches = rows[: len(PROGRAM_CASES)], rows[len(PROGRAM_CASES) :]
         parts = {"programs": programs, "patches": patches, "not_shown": not_shown}
         print(json.dumps(parts, indent=2, default=asdict))
-    else:
+    elif talkative:
         _print_summary(rows, not_shown)
     return 0 if all(row.fixed.succeeded for row in rows) else 1
 
@@ -160,18 +161,19 @@ def _patch_cases() -> tuple[list[Case], list[str]]:
     return cases, [patch.name for patch, _ in patches if patch.name not in shown]
 
 
-def _rows(cases: Sequence[Case], *, quiet: bool) -> list[Row]:
+def _rows(cases: Sequence[Case], args: argparse.Namespace) -> list[Row]:
     """Run all *cases*, some at a time, and print how each ended, in their order."""
+    shown = () if args.json else ("still failing",) if args.verbosity < 0 else tuple(MEANINGS)
     rows: list[Row] = []
     stop = Event()
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         try:
             for done, future in enumerate([pool.submit(_row, case, stop) for case in cases]):
-                if not quiet and sys.stdout.isatty():  # until the row covers it
+                if len(shown) > 1 and sys.stdout.isatty():  # until the row covers it
                     print(f"  {done} of {len(cases)}", end="\r", flush=True)
                 rows.append(future.result())
-                if not quiet:
-                    _print_row(rows[-1])
+                if rows[-1].meaning in shown:
+                    _print_row(rows[-1], whole=args.verbosity > 0)
         finally:
             stop.set()  # Ctrl-C, or nobody reads any more: what still runs is ended
             pool.shutdown(cancel_futures=True)
@@ -249,11 +251,13 @@ def _print_introduction() -> None:
     print("Each runs with one patch left out, and then with all patches:\n", flush=True)
 
 
-def _print_row(row: Row) -> None:
-    text = _brief(row.without.word)
-    if row.title != row.left_out or row.meaning == "still failing":
-        text = f"without {row.left_out}: {text}\nwith it: {_brief(row.fixed.word)}"
-    print(facts([(f"{row.title:<{TITLE}}  {MEANINGS[row.meaning]:<6}", text)]), flush=True)
+def _print_row(row: Row, *, whole: bool) -> None:
+    without, fixed = (
+        each.word if whole else _brief(each.word) for each in (row.without, row.fixed)
+    )
+    if whole or row.title != row.left_out or row.meaning == "still failing":
+        without = f"without {row.left_out}: {without}\nwith it: {fixed}"
+    print(facts([(f"{row.title:<{TITLE}}  {MEANINGS[row.meaning]:<6}", without)]), flush=True)
 
 
 def _brief(word: str) -> str:
