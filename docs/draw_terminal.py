@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,9 +19,9 @@ from rich.console import Console
 from rich.text import Text
 
 from tests.support import pythons, upstream
+from tests.support.terminal import COLUMNS, at_a_terminal
 
 ROOT = Path(__file__).resolve().parents[1]
-WIDTH = 96
 PICTURES = {
     "before-and-after": ("simulate piker --help", "--simulate piker --help"),
     "status": ("--simulate status",),
@@ -44,7 +43,7 @@ def session(commands: tuple[str, ...]) -> Text:
         for command in commands:
             shown.append("$ ", "bold green").append(f"python -m macfix {command}\n", "bold")
             lines = run(command, home).rstrip().splitlines()
-            most = LINES.get(command, 60)
+            most = LINES.get(command, 90)
             kept = lines[most:] if most < 0 else lines[:most]
             if len(kept) < len(lines):
                 kept.insert(0 if most < 0 else len(kept), "…")
@@ -63,25 +62,20 @@ def run(command: str, home: Path) -> str:
         "HOME": str(home),
         "PATH": os.defpath,
         "PYTHONPATH": os.pathsep.join([str(ROOT), *sources]),
-        "COLUMNS": str(WIDTH),
-        "FORCE_COLOR": "1",
-        "PYTHONIOENCODING": "utf-8",
+        "LC_ALL": "C.UTF-8",
     }
-    words = [python, "-m", "macfix", *command.split()]
-    done = subprocess.run(
-        words, cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    seen = done.stdout
+    _, seen = at_a_terminal([python, "-m", "macfix", *command.split()], cwd=home, env=env)
     places = {path: f"~/{name}" for path, name in sources.items()}
     places |= {str(home): "~", str(ROOT): "~/macfix", str(python.parents[1]): "~/env"}
     for path, name in {**places, str(Path.home()): "~"}.items():
         seen = seen.replace(path, name)
-    return seen.replace("\r", "")
+    # of what is written over, such as the demo's progress, the last
+    return "\n".join(line.rpartition("\r")[2] for line in seen.split("\n"))
 
 
 def draw(name: str, folder: Path) -> None:
     """Write the picture *name*."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(session(PICTURES[name]), end="")
     picture = console.export_svg(title="macfix")
     # the viewer's own fonts: no request to anybody's server

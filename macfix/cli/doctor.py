@@ -254,7 +254,9 @@ def _patches(args: argparse.Namespace) -> Found:
         if one["state"] not in status.GOOD:
             level = BROKEN if one["state"] == "failed" else WARNING
             yield Problem(level, f"patch {one['patch']}: {text}", REPORT)
-    counted = Counter(one["state"] for one in entries)
+    counted = Counter(
+        state for state, _ in dict.fromkeys((e["state"], e["patch"]) for e in entries)
+    )
     yield "patches", ", ".join(f"{count} {state}" for state, count in counted.items()) or "none"
 
 

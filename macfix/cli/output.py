@@ -27,7 +27,8 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], width: int | No
     cells = [tuple(headers), *(tuple(row) for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
     room = _room(widths[:-1], width)
-    lines = [_row(cells[0], widths, room), GAP.join("-" * min(w, room) for w in widths)]
+    rules = [*widths[:-1], min(widths[-1], room)]
+    lines = [_row(cells[0], widths, room), GAP.join("-" * width for width in rules)]
     lines += [_row(row, widths, room) for row in cells[1:]]
     return "\n".join(lines)
 

@@ -55,7 +55,7 @@ def main(words: Sequence[str]) -> None:
 def _import(target: str) -> dict[str, str]:
     """Import *target*; if that fails, the answer is the package that it `lacks`, or the `problem`.
 
-    piker has parts that need what not everybody installs: a broker's client, docker, Qt.
+    Parts of piker need what is not installed everywhere: a broker's client, docker, Qt.
     """
     try:
         import_module(target)

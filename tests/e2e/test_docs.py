@@ -25,7 +25,7 @@ ELSEWHERE = {
     r"(\.venv/bin/)?(python -m )?pip (install|wheel)": "tests/e2e/test_packaging.py",
     r"python -m pytest acme-macfix": "tests/e2e/test_third_party_plugin.py",
     r"\.venv/bin/python -m (pytest|macfix demo)|\.venv/bin/(ruff|mypy)": ".ci/run",
-    r"MACFIX_HEAVY=full python -m pytest|git clone|cd ": "tests/upstream/test_piker_chart.py",
+    r"MACFIX_HEAVY=full python -m pytest|git |cd ": "tests/upstream/test_piker_chart.py",
     r"printf|python -m zipapp|python macfix\.pyz": "tests/e2e/test_packaging.py",
     r"mkdir -p|cp |export|source$|\. env/bin/activate": "tests/upstream/test_piker_chart.py",
 }

@@ -155,8 +155,8 @@ def patiently(db: sqlite3.Connection, statement: str) -> None:
 def report(problem: Exception) -> None:
     """Say once in a tree of processes that the registry cannot be used, and why."""
     is_wanted = not isinstance(problem, NotWantedError)
-    if is_wanted and _once.is_first("shared memory is not on record", place.folder()):
-        log.warning("shared memory is not on record, and none is freed by itself: %s", problem)
+    if is_wanted and _once.is_first("no record of shared memory", place.folder()):
+        log.warning("macfix keeps no record of shared memory, nor frees any: %s", problem)
 
 
 def _open(path: str) -> sqlite3.Connection:
