@@ -274,6 +274,15 @@ def test_whatever_comes_while_it_ends_does_not_break_that_off(
         Application.only.shown = True
 
 
+def test_after_a_while_the_next_one_interrupts_what_hangs(
+    patched: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patch, "SECONDS", 0)
+    chart = Chart(cmd_q, late=[cmd_q])
+    patched.run_qtractor(chart)
+    assert not chart.ended
+
+
 def test_without_the_patch_it_is(bare: Any) -> None:
     chart = Chart(cmd_q)
     bare.run_qtractor(chart)

@@ -6,9 +6,9 @@ Problem:
     actors and segments stay behind. Closing the terminal kills all by SIGHUP: segments stay behind.
 
 Fix:
-    The first of these interrupts trio as the window's button does, others change nothing, and Qt
-    stays in its loop until trio ends it. A warning says when a Quit takes more than 10 s. The
-    actors do not get the SIGHUP.
+    The first of these interrupts trio as the window's button does, and Qt stays in its loop until
+    trio ends it. Others change nothing for 10 s; then a warning says that it is slow, and the next
+    interrupts that as Ctrl-C does. The actors do not get the SIGHUP.
 
 Repro:
     Qt asks whether it may quit: trio must have ended when `run_qtractor()` returns.
@@ -26,6 +26,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from contextlib import nullcontext
 from importlib import import_module
 from types import FrameType, ModuleType
@@ -39,8 +40,17 @@ from macfix.engine.syntax import calls, contains, function, imports_from
 FUNCTION = "run_qtractor"
 SECONDS = 10
 
-_ending = threading.Event()
-"""Set when trio has been interrupted: once more would break off the ending of the actors."""
+_interrupted = float("-inf")  # when trio was
+
+
+def _ends_now() -> bool:
+    """Say whether to interrupt trio: once more would break off the ending of the actors."""
+    global _interrupted
+    now = time.monotonic()
+    if now - _interrupted < SECONDS:
+        return False
+    _interrupted = now
+    return True
 
 
 def diagnose(source: Source) -> Diagnosis:
@@ -62,12 +72,13 @@ def install(module: ModuleType, changes: Changes) -> None:
 
 
 def _run_qtractor(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
+    global _interrupted
     # protected: SIGINT reaches trio also where one of its tasks has Qt handle events or paint
     protect = import_module("trio").lowlevel.enable_ki_protection
     qt = import_module("PyQt5.QtWidgets").QApplication
     app = qt.instance() or type("QApplication", (qt,), {"event": protect(_event)})([])
-    _ending.clear()
-    app.lastWindowClosed.connect(_ending.set)  # by its button
+    _interrupted = float("-inf")
+    app.lastWindowClosed.connect(_ends_now)  # by its button, which interrupts
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
         return wrapped(*args, **kwargs)  # under nohup, for instance
     terminals = [fd for fd in (1, 2) if os.isatty(fd)]
@@ -77,8 +88,7 @@ def _run_qtractor(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs
         with open(os.devnull, "w") as null:
             for fd in terminals:
                 os.dup2(null.fileno(), fd)  # printing to a terminal that has gone raises OSError
-        if not _ending.is_set():
-            _ending.set()
+        if _ends_now():
             signal.raise_signal(signal.SIGINT)
 
     def receive() -> None:
@@ -101,11 +111,12 @@ def _event(app: Any, event: Any) -> bool:
     core, qt = import_module("PyQt5.QtCore"), import_module("PyQt5.QtWidgets").QApplication
     if event.type() != core.QEvent.Close or not callable(signal.getsignal(signal.SIGINT)):
         return bool(qt.event(app, event))
-    if not _ending.is_set():
-        _ending.set()
+    if _ends_now():
         app.closeAllWindows()
         signal.raise_signal(signal.SIGINT)  # where none is shown; to trio, two at once are one
-        slow = f"piker is still ending its actors, {SECONDS} s after Quit; Ctrl-C interrupts that"
+        slow = (
+            f"piker is still ending its actors, {SECONDS} s after Quit; another one interrupts that"
+        )
         core.QTimer.singleShot(SECONDS * 1000, lambda: warn(slow))
     event.ignore()  # then Qt does not leave its loop
     return True
