@@ -10,9 +10,9 @@ does not count. Each is tried in a copy of the project.
 
 First all unit tests run once, unchanged, to learn which of them execute which line: a mutant meets
 those that execute its lines, the quickest first. What runs in child processes is not seen there, so
-what is left then meets all unit tests, those named after its folder first, and the end-to-end
-tests. With MACFIX_UPSTREAM, a patch's mutant that still lives meets all of its repros there, as
-with MACFIX_HEAVY=full: without, what is wrong with a `repro()` may go unnoticed.
+what is left then meets the unit tests named after its folder, the end-to-end tests, and all other
+unit tests. With MACFIX_UPSTREAM, a patch's mutant also meets all of its repros there, as with
+MACFIX_HEAVY=full: without, what is wrong with a `repro()` may go unnoticed.
 
 What survives the first round is shown as a diff, to be read: it may be equivalent to the original.
 Each result is printed when it is known, with the mutant's number. `--out` keeps them, and which
@@ -54,7 +54,7 @@ NAMED = {
         "test_cli_shm",
         "test_patch_shm",
     ),
-    "macfix/darwin": ("test_darwin", "test_patch"),
+    "macfix/darwin": ("test_darwin", "test_cli_conformance", "test_patch"),
 }
 """Which unit tests are named after which folder; the first that fits."""
 
@@ -236,12 +236,12 @@ def second_round(mutant: Mutant) -> Iterator[list[str]]:
     first = [path for path in unit if Path(path).name.startswith(prefixes)]
     stem = Path(mutant.file).stem.strip("_")
     yield sorted(first, key=lambda path: stem not in path)
-    yield [path for path in unit if path not in first]
-    yield ["tests/e2e", "--timeout=300"]  # the demo takes its time
     if "MACFIX_UPSTREAM" in os.environ and mutant.file.startswith("macfix/patches/"):
         folder, stem = Path(mutant.file).parent.name, Path(mutant.file).stem
         patches = folder if stem.startswith("_") else f"{folder}-{stem.replace('_', '-')}"
-        yield [UPSTREAM, "-k", f"repro_raises and {patches}"]
+        yield [UPSTREAM, "-k", f"repro_raises and {patches}", "--timeout=600"]
+    yield ["tests/e2e", "--timeout=300"]  # the demo takes its time
+    yield [path for path in unit if path not in first]
 
 
 def killer_of(mutant: Mutant, folder: Path, runs: Iterable[list[str]]) -> str:
@@ -249,10 +249,10 @@ def killer_of(mutant: Mutant, folder: Path, runs: Iterable[list[str]]) -> str:
     file = folder / mutant.file
     original = file.read_bytes()
     file.write_bytes(mutant.applied(original))
-    env = environment(folder)
     try:
         compile(file.read_bytes(), str(file), "exec")
         for run in runs:
+            env = environment(folder)
             if run[0] == UPSTREAM:
                 env["MACFIX_UPSTREAM"] = os.environ["MACFIX_UPSTREAM"]
                 env["MACFIX_HEAVY"] = "full"

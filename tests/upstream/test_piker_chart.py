@@ -351,18 +351,22 @@ def test_on_a_mac_with_macfix_a_chart_that_is_quit_leaves_nothing(
     assert "MacfixWarning" not in chart.text(), chart.text()
 
 
+WITHOUT_QUIT = [("quit", (0, -signal.SIGSEGV)), ("hangup", (-signal.SIGHUP,))]
+"""How a chart ends without its patch; Qt may crash when its loop is left in the midst of trio's."""
+
+
 @one_at_a_time
 @pytest.mark.timeout(3 * TO_COME_UP)
 @pytest.mark.skipif(ON_A_MAC, reason="it would leave segments until this Mac is restarted")
 @pytest.mark.skipif(HEAVY != "full", reason="MACFIX_HEAVY=full shows what is left, too")
-@pytest.mark.parametrize(("word", "status"), [("quit", 0), ("hangup", -signal.SIGHUP)])
+@pytest.mark.parametrize(("word", "statuses"), WITHOUT_QUIT)
 def test_without_its_patch_a_chart_that_is_quit_leaves_segments(
-    show: Callable[..., Chart], sandbox: Sandbox, word: str, status: int
+    show: Callable[..., Chart], sandbox: Sandbox, word: str, statuses: tuple[int, ...]
 ) -> None:
     chart = show("cured", PIKER_SYNTH_QUIT=str(words_file(sandbox)), MACFIX_SKIP="piker-quit")
     assert charts.wait_until(lambda: chart.actors() >= charts.ACTORS, TO_COME_UP), chart.text()
     say(chart, word)
-    assert chart.process.wait(TO_END) == status, chart.text()
+    assert chart.process.wait(TO_END) in statuses, chart.text()
     all_ended = charts.wait_until(lambda: not chart.actors(), TO_STAY)
     assert all_ended == (word == "hangup"), chart.text()
     assert [*chart.sandbox.segments.glob("*")] != []
