@@ -176,6 +176,38 @@ def test_a_target_imported_before_is_left_alone_with_one_warning(folder: Path) -
     assert "`python -m macfix PROGRAM`" in warned[0]
 
 
+def test_a_live_patch_is_installed_into_a_target_that_was_imported_before(folder: Path) -> None:
+    (folder / "own_plugin" / "p.py").write_text(PATCH + "\nLIVE = True\n")
+    program = """
+        import tractor.thing, macfix
+        macfix.activate()
+        states = [e.state.value for e in macfix.status().entries if e.patch == "own-p"]
+        print(tractor.thing.answer, states)
+        macfix.deactivate()
+        print(tractor.thing.answer)
+    """
+    assert run(folder, program, MACFIX_FORCE="own-p") == ["42 ['applied']", "1"]
+
+
+def test_a_module_is_created_by_the_loader_that_it_has_without_macfix(folder: Path) -> None:
+    program = """
+        import importlib.machinery, importlib.util, sys, types, macfix
+        class Module(types.ModuleType): pass
+        class Loader(importlib.machinery.SourceFileLoader):
+            def create_module(self, spec): return Module(spec.name)
+        class Finder:
+            def find_spec(self, name, path=None, target=None):
+                if name == "tractor.thing":
+                    loader = Loader(name, "tractor/thing.py")
+                    return importlib.util.spec_from_loader(name, loader)
+        sys.meta_path.insert(0, Finder())
+        macfix.activate()
+        import tractor.thing
+        print(type(tractor.thing).__name__, tractor.thing.answer)
+    """
+    assert run(folder, program, MACFIX_FORCE="own-p") == ["Module 42"]
+
+
 def test_deactivating_puts_everything_back(folder: Path) -> None:
     program = """
     import os, sys, macfix

@@ -81,6 +81,7 @@ def test_strangers_are_left_alone_and_said_once(
         for _ in range(2):
             client = module.NativeStorageClient(tmp_path)
             assert {one["path"].name for one in client.index_files().values()} == set(SERIES)
+            assert len(caplog.records) == len(STRANGERS) + 2
     assert client._datadir is tmp_path
     assert sorted(tmp_path.iterdir()) == before
     said = [record.getMessage() for record in caplog.records]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -252,3 +253,16 @@ def test_a_boot_id_that_cannot_be_read_is_none_and_is_asked_for_again(
 def test_sysctl_without_an_answer_is_an_error() -> None:
     with pytest.raises(OSError):
         sysctl.sysctl_bytes((1, 49, os.getpid()))
+
+
+def test_sysctl_tells_what_the_kernel_says_and_none_where_it_refuses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Libc:
+        def sysctlbyname(self, name: bytes, answer: Any, *rest: object) -> int:
+            answer._obj.value = {b"a.number": 7, b"a.text": b"seven"}.get(name, answer._obj.value)
+            return -(name == b"refused")
+
+    monkeypatch.setattr(sysctl.ctypes, "CDLL", lambda name: Libc())
+    assert (sysctl.sysctl_int("a.number"), sysctl.sysctl_text("a.text")) == (7, "seven")
+    assert (sysctl.sysctl_int("refused"), sysctl.sysctl_text("refused")) == (None, None)

@@ -452,6 +452,17 @@ def test_a_child_that_is_forked_in_the_midst_of_a_write_gets_through(
     shm_unlink(key)
 
 
+def test_every_thread_of_a_forked_child_gets_through(key: str, owner: MakeOwner) -> None:
+    program = owner()
+    program.do("registry.join() and None")
+    create = f"threading.Thread(target=create, args=({key!r},), daemon=True)"
+    child = program.do(f"fork(lambda: (thread := {create}).start() or thread.join(10))")
+    assert [row[2] for row in rows("segment")] == [key]
+    program.kill()
+    os.kill(child, signal.SIGKILL)
+    shm_unlink(key)
+
+
 def test_a_finalizer_in_the_midst_of_a_call_does_not_wait_for_itself(
     key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
