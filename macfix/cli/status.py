@@ -218,10 +218,10 @@ def _show_survey(args: argparse.Namespace, plugins: Plugins, malformed: Rows) ->
         data = {"active": False, "reason": reason, "simulated": None, "problems": problems}
         _print_json(data | {"survey": findings})
     else:
-        where = f"inactive: {sys.platform} does not need it. On macOS:"
+        where = f"inactive: {sys.platform} does not need it.{' On macOS:' if findings else ''}"
         _print(where, {"problems": problems, "notes": {}}, findings, {}, args.verbosity)
         if sys.platform == "linux" and args.verbosity >= 0:
-            print("`macfix --simulate status` shows it at work.")
+            print("\n`macfix --simulate status` shows it at work.")
     states = {finding["state"] for finding in findings}
     return 0 if states <= {*GOOD} and not problems else 1
 
