@@ -1,8 +1,9 @@
-"""What a ``MACFIX…`` variable says, and what a wrong word was meant to be. Imports no macfix."""
+"""What environment variables say, and what a wrong word was meant to be. Imports no macfix."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 
 _OFF = frozenset({"off", "0", "no", "false"})
 
@@ -15,6 +16,16 @@ def is_off(value: str | None) -> bool:
 def if_on(value: str | None) -> str | None:
     """*value*, or None where it is blank or says "off"."""
     return None if is_off(value) else (value or "").strip() or None
+
+
+def xdg_folder(env: Mapping[str, str], variable: str, default: str) -> str:
+    """macfix's folder where it is no Mac: in the one that *variable* names, else in *default*.
+
+    A relative one counts as none, as the XDG Base Directory Specification says.
+    """
+    chosen = env.get(variable, "")
+    base = chosen if os.path.isabs(chosen) else os.path.expanduser(default)
+    return os.path.join(base, "macfix")
 
 
 def nearest(name: str, known: Iterable[str], start: str = "") -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from macfix._log import LEVELS
-from macfix._variables import if_on, is_off, nearest
+from macfix._variables import if_on, is_off, nearest, xdg_folder
 
 VARIABLES = {
     "MACFIX": "`off`: change nothing",
@@ -152,5 +152,4 @@ def _cache_folder(env: Mapping[str, str]) -> str | None:
         return None
     if sys.platform == "darwin":
         return os.path.join(home, "Library", "Caches", "macfix")
-    base = env.get("XDG_CACHE_HOME", "")
-    return os.path.join(base if os.path.isabs(base) else os.path.join(home, ".cache"), "macfix")
+    return xdg_folder(env, "XDG_CACHE_HOME", "~/.cache")

@@ -6,7 +6,7 @@ import os
 import sys
 from _thread import RLock
 
-from macfix._variables import if_on
+from macfix._variables import if_on, xdg_folder
 
 from ._errors import SimulationError
 from ._spec import Spec
@@ -96,9 +96,7 @@ def _name_folders() -> None:
         ("MACFIX_CACHE_DIR", "XDG_CACHE_HOME", "~/.cache"),
         ("MACFIX_STATE_DIR", "XDG_STATE_HOME", "~/.local/state"),
     ):
-        local = os.environ.get(base, "")
-        folder = local if os.path.isabs(local) else os.path.expanduser(default)
-        os.environ.setdefault(variable, os.path.join(folder, "macfix"))
+        os.environ.setdefault(variable, xdg_folder(os.environ, base, default))
 
 
 def _install(spec: Spec) -> None:

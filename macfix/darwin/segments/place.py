@@ -14,7 +14,7 @@ import stat
 import sys
 
 from macfix._files import is_private, make_private, owner_is_somebody_else
-from macfix._variables import is_off
+from macfix._variables import is_off, xdg_folder
 from macfix.darwin.sysctl import boot_id
 
 JOURNAL_VARIABLE = "MACFIX_SHM_JOURNAL"
@@ -70,14 +70,12 @@ def folder() -> str | None:
 
 
 def _state_folder() -> str:
-    base = os.environ.get("XDG_STATE_HOME", "")
     if chosen := os.environ.get(STATE_DIR_VARIABLE):
         folder = chosen
     elif sys.platform == "darwin":
         folder = os.path.expanduser("~/Library/Application Support/macfix")
-    else:  # a relative XDG_STATE_HOME counts as none, as its standard says
-        local = base if os.path.isabs(base) else os.path.expanduser("~/.local/state")
-        folder = os.path.join(local, "macfix")
+    else:
+        folder = xdg_folder(os.environ, "XDG_STATE_HOME", "~/.local/state")
     if not os.path.isabs(folder):
         raise UnavailableError(f"{folder} is not an absolute path; set {STATE_DIR_VARIABLE} to one")
     return folder
