@@ -121,11 +121,12 @@ def _dispatch(words: list[str]) -> int:
     except SystemExit as end:  # argparse: 0 after --help or --version, 2 for what makes no sense
         return int(end.code or 0)
     except (CannotRunError, simulation.SimulationError, CannotEnableError, OSError) as error:
-        is_name = first not in SUMMARIES and first.replace("-", "").isalpha()
-        is_name = is_name and isinstance(error, CannotRunError)
-        hint = nearest(first, (*SUMMARIES, "help")) if is_name else ""
-        if isinstance(error, CannotRunError) and simulate and "=" in first:
-            hint = f"; did you mean --simulate={first}?"
+        hint = ""
+        if isinstance(error, CannotRunError):
+            if simulate and "=" in first:
+                hint = f"; did you mean --simulate={first}?"
+            elif first not in SUMMARIES and first.replace("-", "").isalpha():
+                hint = nearest(first, (*SUMMARIES, "help"))
         print(f"macfix: {error}{hint}", file=sys.stderr)
         return 1 if isinstance(error, (CannotEnableError, OSError)) else 2
 

@@ -59,11 +59,10 @@ def _import(target: str) -> dict[str, str]:
     """
     try:
         import_module(target)
-    except ModuleNotFoundError as error:
-        package, top = (error.name or "").partition(".")[0], target.partition(".")[0]
+    except BaseException as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        package, top = (missing or "").partition(".")[0], target.partition(".")[0]
         if top in sys.modules and package not in ("", "macfix", *PACKAGES):
             return {"lacks": package}
-        return {"problem": traceback.format_exc()}
-    except BaseException:
         return {"problem": traceback.format_exc()}
     return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -77,12 +77,11 @@ class Status(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        lists: dict[str, Sequence[Entry | Problem]] = {
-            "entries": self.entries,
-            "problems": self.problems,
+        return self._asdict() | {
+            "entries": [each._asdict() for each in self.entries],
+            "problems": [each._asdict() for each in self.problems],
+            "notes": dict(self.notes),
         }
-        plain = {name: [each._asdict() for each in lists[name]] for name in lists}
-        return self._asdict() | plain | {"notes": dict(self.notes)}
 
     def __str__(self) -> str:
         lines = [f"macfix is {'active' if self.active else 'not active'}: {self.reason}"]

@@ -70,7 +70,6 @@ def _process_events(wrapped: Wrapped, manager: Any, args: Args, kwargs: Kwargs) 
 
 def repro() -> None:
     kernel: Any = select
-    import_module("tractor")
     if hasattr(kernel, "kqueue"):
         import_module("tractor")  # without it, a program keeps its trio
         manager = import_module("trio._core._io_kqueue").KqueueIOManager()
