@@ -81,6 +81,15 @@ def make_private(folder: str) -> None:
         os.chmod(folder, PRIVATE)
 
 
+def check_writable(folder: str) -> None:
+    """Raise `OSError` if nothing can be kept in *folder*, which need not exist yet."""
+    folder = os.path.abspath(folder)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        file.write(bytes(4096))
+
+
 def owner_is_somebody_else(path: str) -> bool:
     """Whether *path*, or the first existing folder above it, is not the effective user's.
 

@@ -12,7 +12,6 @@ import shlex
 import site
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from macfix import __version__
-from macfix._files import world_writable, write_atomically
+from macfix._files import check_writable, world_writable, write_atomically
 from macfix.activation import activate, enabling, environment, runner
 from macfix.darwin import facts, limits
 from macfix.darwin.segments import place, reaping
@@ -314,14 +313,11 @@ def _folders(_: argparse.Namespace) -> Found:
                 what = f"{foreign} belongs to user {foreign.lstat().st_uid}, not to {user}"
                 yield Problem(WARNING, what, f"sudo chown -R {user} {shlex.quote(folder)}")
     for variable, wanted in kept.items():
-        path = Path(wanted or "/tmp")
-        there = next(each for each in (path, *path.parents) if each.exists())
         try:
-            with tempfile.TemporaryFile(dir=there, buffering=0) as file:
-                file.write(bytes(4096))
+            check_writable(wanted or "/tmp")
         except OSError as error:
             fix = f'export {variable}="$(mktemp -d)"'
-            yield Problem(WARNING, f"nothing can be kept in {path}: {error.strerror}", fix)
+            yield Problem(WARNING, f"nothing can be kept in {wanted}: {error.strerror}", fix)
 
 
 def _kernel(_: argparse.Namespace) -> Found:

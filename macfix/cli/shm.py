@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any
 from macfix.darwin.segments import place, reaping
 from macfix.darwin.segments.kernel import probe, unlink_segment
 from macfix.darwin.segments.names import InvalidKeyError, kernel_name
-from macfix.darwin.segments.reaping import LEAKED, UNCLEAR, Finding, sort_out
+from macfix.darwin.segments.reaping import ALIVE, LEAKED, UNCLEAR, Finding, sort_out
 
 from .output import agrees, at_a_terminal, facts, table, tell
 
@@ -74,7 +73,7 @@ def _ls(args: argparse.Namespace, path: str) -> int:
         _print_json({"segments": [_facts(one) for one in findings]})
         return 0
     if args.verbosity < 0:
-        findings = [one for one in findings if one.state != reaping.ALIVE]
+        findings = [one for one in findings if one.state != ALIVE]
     if findings:
         _print_table(findings, args)
         total = sum(one.probe.length for one in findings if one.probe is not None)
@@ -120,7 +119,7 @@ def _force(args: argparse.Namespace, path: str) -> int:
     heads = {one.record.head for one in known if _is_called(one, args.force)}
     findings = [one for one in known if one.record.head in heads or _is_called(one, args.force)]
     unrecorded = _unrecorded(args.force)
-    if not findings and unrecorded is None:
+    if not findings and not unrecorded:
         return _failed(f"no segment {args.force!r}; `macfix shm ls` lists them")
     if not args.json:
         if findings:
@@ -131,21 +130,24 @@ def _force(args: argparse.Namespace, path: str) -> int:
             return 0
     if findings:
         reaping.remove(path, args.force, unlink=True)
-    elif unrecorded is not None:
-        unlink_segment(unrecorded)
+    else:
+        for name in unrecorded:
+            unlink_segment(name)
     if args.json:
         _print_json([{**_facts(one), "freed": True} for one in findings])
     else:
-        tell(f"{_count(len(findings) or 1, 'segment')} freed")
+        tell(f"{_count(len(findings or unrecorded), 'segment')} freed")
     return 0
 
 
 def _forget(args: argparse.Namespace, path: str) -> int:
-    records = reaping.remove(path, args.key, unlink=False) if os.path.exists(path) else []
+    living = {one.record.name: f"; {one.reason}" for one in findings_in(path) if one.state == ALIVE}
+    records = reaping.remove(path, args.key, unlink=False) if place.exists(path) else []
     if not records:
         return _failed(f"{args.key!r} is not on record; `macfix shm ls` lists what is")
     for record in records:
-        tell(f"{_printable(record.key)} ({_printable(record.name)}) is no longer on record")
+        text = f"{record.key} ({record.name}) is no longer on record{living.get(record.name, '')}"
+        tell(_printable(text))
     return 0
 
 
@@ -154,7 +156,7 @@ def _forget(args: argparse.Namespace, path: str) -> int:
 
 def findings_in(path: str) -> list[Finding]:
     """The segments, oldest first; none, and no file, where nothing was ever on record."""
-    return _sorted(sort_out(path, free=False)) if os.path.exists(path) else []
+    return _sorted(sort_out(path, free=False)) if place.exists(path) else []
 
 
 def _sorted(findings: list[Finding]) -> list[Finding]:
@@ -165,13 +167,14 @@ def _is_called(finding: Finding, key: str) -> bool:
     return finding.record.key == key or finding.record.name in (key, f"/{key}")
 
 
-def _unrecorded(key: str) -> str | None:
-    """Return the kernel's name of the segment with that key or kernel's name, if there is one."""
+def _unrecorded(key: str) -> list[str]:
+    """Return the kernel's names of the array with that key (or kernel's name), and its indexes."""
     try:
-        name = key if key.startswith("/") else kernel_name(key)
-        return name if probe(name) is not None else None
+        keys = (key, f"{key}_first", f"{key}_last")
+        names = [key] if key.startswith("/") else list(map(kernel_name, keys))
+        return [name for name in names if probe(name) is not None]
     except (InvalidKeyError, OSError, ValueError):
-        return None
+        return []
 
 
 # -- how it is shown -------------------------------------------------------------------------------

@@ -234,6 +234,16 @@ def test_force_frees_what_was_never_on_record(key: str, shell: Shell) -> None:
     assert shell.code == 0 and not exists(key)
 
 
+def test_force_frees_the_indexes_of_an_array_that_was_never_on_record(
+    key: str, owner: MakeOwner, shell: Shell
+) -> None:
+    owner().do(f"array({key!r})")
+    shell.run("forget", key)
+    out = shell.run("reap", "--force", key)
+    assert "not on record" in out and "3 segments freed" in out
+    assert not any(exists(key + end) for end in ("", "_first", "_last"))
+
+
 def test_force_as_json(key: str, owner: MakeOwner, shell: Shell) -> None:
     owner().do(f"create({key!r})")
     (freed,) = shell.json("reap", "--force", kernel_name(key))
@@ -243,7 +253,9 @@ def test_force_as_json(key: str, owner: MakeOwner, shell: Shell) -> None:
 def test_forget_removes_the_record_only(key: str, owner: MakeOwner, shell: Shell) -> None:
     creator = owner()
     creator.do(f"array({key!r})")
-    assert shell.run("forget", key).count("no longer on record") == 3 and shell.code == 0
+    out = shell.run("forget", key)
+    assert out.count("no longer on record") == 3 and shell.code == 0
+    assert out.count(f"; process {creator.pid} lives") == 3
     assert shell.json("ls")["segments"] == [] and exists(key)
     creator.kill()
     assert shell.json("reap") == [] and exists(key)
@@ -318,6 +330,15 @@ def test_a_registry_that_cannot_be_used_is_said(words: tuple[str, ...], shell: S
     finally:
         path.unlink()
     assert "no registry of shared memory" in shell.err and str(path.parent) in shell.err
+
+
+@pytest.mark.parametrize("words", [("ls",), ("show", "x"), ("reap",), ("forget", "x")])
+def test_so_is_a_place_for_it_that_can_be_none(
+    words: tuple[str, ...], shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(place.STATE_DIR_VARIABLE, "/dev/null/x")
+    assert shell.run(*words) == "" and shell.code == 1
+    assert "nothing can be kept in /dev/null/x/shm: Not a directory" in shell.err
 
 
 def test_whoever_has_no_home_or_no_registry_is_told(

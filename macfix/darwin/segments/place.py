@@ -13,7 +13,7 @@ import sqlite3
 import stat
 import sys
 
-from macfix._files import is_private, make_private, owner_is_somebody_else
+from macfix._files import check_writable, is_private, make_private, owner_is_somebody_else
 from macfix._variables import is_off, xdg_folder
 from macfix.darwin.sysctl import boot_id
 
@@ -81,6 +81,23 @@ def _state_folder() -> str:
     return folder
 
 
+def exists(path: str) -> bool:
+    """Say whether the file *path* exists, that is, whether anything was ever on record.
+
+    Raises:
+        UnavailableError: if it does not, and cannot be created either.
+    """
+    if os.path.exists(path):
+        return True
+    folder = os.path.dirname(path)
+    _refuse_root(folder)
+    try:
+        check_writable(folder)
+    except OSError as error:
+        raise UnavailableError(f"nothing can be kept in {folder}: {error.strerror}") from error
+    return False
+
+
 def prepare(path: str) -> None:
     """Create the file *path* where it is missing, for this user alone.
 
@@ -91,8 +108,7 @@ def prepare(path: str) -> None:
     folder = os.path.dirname(path)
     try:
         if path not in _seen:
-            if os.geteuid() == 0 and owner_is_somebody_else(folder):
-                raise UnavailableError(f"root leaves nothing in another user's {folder}")
+            _refuse_root(folder)
             make_private(folder)
             _seen.add(path)
         try:
@@ -108,6 +124,11 @@ def prepare(path: str) -> None:
         raise sqlite3.DatabaseError("it is no file of this user's")
     if not os.access(path, os.W_OK):  # SQLite would read it, and keep nobody else from writing
         raise UnavailableError(f"{path} is read-only")
+
+
+def _refuse_root(folder: str) -> None:
+    if os.geteuid() == 0 and owner_is_somebody_else(folder):
+        raise UnavailableError(f"root leaves nothing in another user's {folder}")
 
 
 def _remove_old_files(folder: str) -> None:

@@ -91,9 +91,9 @@ def variables() -> dict[str, str]:
     """Return what makes a program a member of a tree from birth, to be put into its environment.
 
     That is the tree of this very process, which is about to `exec` the program. Never raises an
-    `Exception`; returns nothing where the registry cannot be used.
+    `Exception`; returns nothing where the registry cannot be used: the program will say so.
     """
-    with signed():
+    with signed(tell=log.debug):
         pass
     return {VARIABLE: os.environ[VARIABLE]} if _own is not None and _own.is_founded else {}
 
@@ -158,10 +158,11 @@ def unlink(name: str) -> None:
 @contextlib.contextmanager
 def signed(
     begin: Callable[[sqlite3.Connection, str], Any] = lambda db, tree: None,
+    tell: Callable[[Exception], None] = report,
 ) -> Iterator[tuple[sqlite3.Connection | None, Any]]:
     """A transaction of this process, and what *begin* (database, tree) returns of it.
 
-    Both are None where there can be none: that, and what fails inside, is said once, not raised.
+    Both are None where there can be none: that, and what fails inside, is *tell*'s, not raised.
     """
     global _own
     has_begun = False
@@ -174,7 +175,7 @@ def signed(
             yield db, begun
         own.is_founded = True
     except UnavailableError as error:
-        report(error)
+        tell(error)
     if not has_begun:
         yield None, None
 
