@@ -6,11 +6,29 @@ import os
 from collections.abc import Iterable, Mapping
 
 _OFF = frozenset({"off", "0", "no", "false"})
+_ON = frozenset({"on", "1", "yes", "true"})
+_SWITCHES = (
+    *("MACFIX", "MACFIX_STRICT", "MACFIX_PYTEST"),
+    *("MACFIX_SHM_REAP", "MACFIX_SHM_JOURNAL"),
+)
 
 
 def is_off(value: str | None) -> bool:
     """Whether *value* says "off"."""
     return (value or "").strip().lower() in _OFF
+
+
+def is_on(value: str) -> bool:
+    """Whether *value* says "on", and no more than that."""
+    return value.strip().lower() in _ON
+
+
+def neither_on_nor_off(env: Mapping[str, str]) -> tuple[str, ...]:
+    """The settings that are to say either, and say something else; they count as on."""
+    set_ = {name: env[name] for name in _SWITCHES if env.get(name, "").strip()}
+    return tuple(
+        f"{name}={text}" for name, text in set_.items() if not (is_on(text) or is_off(text))
+    )
 
 
 def if_on(value: str | None) -> str | None:

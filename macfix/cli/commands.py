@@ -121,13 +121,15 @@ def _dispatch(words: list[str]) -> int:
     except SystemExit as end:  # argparse: 0 after --help or --version, 2 for what makes no sense
         return int(end.code or 0)
     except (CannotRunError, simulation.SimulationError, CannotEnableError, OSError) as error:
-        hint = ""
+        print(f"macfix: {error}", file=sys.stderr)
         if isinstance(error, CannotRunError):
+            hint = ""
             if simulate and "=" in first:
-                hint = f"; did you mean --simulate={first}?"
+                hint = f"did you mean --simulate={first}?"
             elif first not in SUMMARIES and first.replace("-", "").isalpha():
-                hint = nearest(first, (*SUMMARIES, "help"))
-        print(f"macfix: {error}{hint}", file=sys.stderr)
+                hint = nearest(first, (*SUMMARIES, "help")).removeprefix("; ")
+            if hint:
+                print(f"macfix: {hint}", file=sys.stderr)
         return 1 if isinstance(error, (CannotEnableError, OSError)) else 2
 
 
@@ -189,7 +191,8 @@ def _help(words: list[str]) -> int:
     if not words or words[0] in SUMMARIES or words[0].startswith("-"):
         return _dispatch([*words, "-h"])
     if words[0] not in TOPICS:
-        hint = nearest(words[0], (*SUMMARIES, *TOPICS)) or f"; there is {', '.join(TOPICS)}"
+        known = (*SUMMARIES, *TOPICS)
+        hint = nearest(words[0], known) or f", only on {', '.join(known)}"
         _main_parser().error(f"there is no help on {words[0]!r}{hint}")
     if words[0] == "variables":
         print(facts([(name, text.replace("`", "")) for name, text in VARIABLES.items()]))
@@ -207,8 +210,8 @@ def _text(name: str) -> str:
 def _refuse(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
     """Answer *words* that begin no program: with help, the version, or an error that has a hint."""
     parser.parse_known_args(words[:1])
-    if not words:
-        parser.error("no program was given")
+    if not words or not words[0]:
+        parser.error("no program was given" if not words else "'' is no program")
     option = words[0].partition("=")[0]
     hint = nearest(option, ("--simulate", "--version", "--verbose", "--help"), "--")
     if option == "--" or option[1:2] in tuple("bBdEiIOPqsSuvWxX"):

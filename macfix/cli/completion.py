@@ -16,7 +16,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         from argcomplete.shell_integration import shellcode
     except ImportError:
-        print("macfix completion: pip install 'macfix[completion]'", file=sys.stderr)
+        print(f"macfix completion: {sys.executable} -m pip install argcomplete", file=sys.stderr)
         return 1
     print(shellcode(["macfix"], shell=args.shell))
     return 0

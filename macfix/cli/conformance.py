@@ -41,6 +41,8 @@ def main(args: argparse.Namespace) -> int:
         shown = found if args.verbosity >= 0 else found[: len(differ)]
         text = output.facts((said, sentence(fact)) for said, fact in shown)
         print(text, end="\n" * bool(text))
+        if args.verbosity >= 0 and sys.platform != "darwin":
+            print("\n`macfix --simulate conformance` asks the simulation.")
     return 1 if differ else 0
 
 

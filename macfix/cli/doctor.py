@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from macfix import __version__
+from macfix import __version__, simulate
 from macfix._files import check_writable, world_writable, write_atomically
 from macfix.activation import activate, enabling, environment, runner
 from macfix.darwin import facts, limits
@@ -38,8 +38,6 @@ from . import conformance, output, shm, status
 WARNING, BROKEN = 1, 2
 LEVELS = {0: "fine", WARNING: "warning", BROKEN: "broken"}
 PYTHON = shlex.quote(sys.executable)
-MACFIX = f"{PYTHON} -m macfix"
-REPORT = f"{MACFIX} doctor --report"
 LEFT_OUT = (
     "Left out here: the names of users and of this machine, and the paths of homes (~). Look "
     "through it before you publish it."
@@ -134,11 +132,18 @@ def _screen(problems: list[Problem], rows: list[Row], width: int | None) -> str:
     return "\n\n".join(parts)
 
 
+def _macfix(args: argparse.Namespace, command: str = "doctor --report") -> str:
+    """The command line of a command of macfix's: on the simulated Mac, if this is one."""
+    simulated = f"--simulate={args.simulate} " if args.simulate else ""
+    simulated = "--simulate " if args.simulate == str(simulate.Spec()) else simulated
+    return f"{output.this_macfix()} {simulated}{command}"
+
+
 def _safely(check: Callable[[argparse.Namespace], Found], args: argparse.Namespace) -> Found:
     try:
         yield from check(args)
     except Exception as error:
-        yield Problem(WARNING, f"{check.__name__}: {type(error).__name__}: {error}", REPORT)
+        yield Problem(WARNING, f"{check.__name__}: {type(error).__name__}: {error}", _macfix(args))
 
 
 def anonymous(text: str) -> str:
@@ -206,7 +211,7 @@ def _activation(args: argparse.Namespace) -> Found:
     enabled = enabling.written() if config.enabled else []
     # it starts an interpreter, which is not simulated
     for text in enabling.problems() if enabled and not args.simulate else []:
-        yield Problem(WARNING, text, f"{MACFIX} enable")
+        yield Problem(WARNING, text, f"{output.this_macfix()} enable")
     if not config.enabled:
         yield Problem(WARNING, "MACFIX=off: nothing is patched", "unset MACFIX")
     elif config.wanted:
@@ -216,7 +221,7 @@ def _activation(args: argparse.Namespace) -> Found:
         child = subprocess.run(words, cwd="/", env=env, capture_output=True, text=True, timeout=60)
         if child.stdout != "up\n":
             what = f"a program that macfix runs comes up without it: {child.stderr.strip()}"
-            yield Problem(BROKEN, what, f"{MACFIX} enable")
+            yield Problem(BROKEN, what, f"{output.this_macfix()} enable")
     everywhere = f"enabled by {enabled[0]}" if enabled else "by `python -m macfix PROGRAM` only"
     yield "activation", everywhere if config.wanted else f"{everywhere}; {activate.why()}"
 
@@ -237,7 +242,7 @@ def _patches(args: argparse.Namespace) -> Found:
             reasons.setdefault(traceback.strip().splitlines()[-1], []).append(target)
         for reason, targets in reasons.items():
             what = f"{status.grouped(targets)} cannot be imported: {reason}"
-            yield Problem(BROKEN, what, f"{MACFIX} status -v")
+            yield Problem(BROKEN, what, _macfix(args, "status -v"))
         if report.lacking:
             yield "missing", status.missing_packages(report)
     else:
@@ -245,18 +250,22 @@ def _patches(args: argparse.Namespace) -> Found:
         wrong = [(one.where, one.message) for one in plugins.problems]
     for where, message in wrong:
         variable = re.search(r"MACFIX_\w+", message)
-        block = f'export MACFIX_BLOCK="$MACFIX_BLOCK,{where}"' if where.isidentifier() else REPORT
+        block = (
+            f'export MACFIX_BLOCK="$MACFIX_BLOCK,{where}"'
+            if where.isidentifier()
+            else _macfix(args)
+        )
         yield Problem(WARNING, f"{where}: {message}", f"unset {variable[0]}" if variable else block)
     for one in entries:
         text = f"{one['target']}: {one['state']}: {one['reason']}"
         yield Detail(one["patch"], text)
         if one["state"] not in status.GOOD:
             level = BROKEN if one["state"] == "failed" else WARNING
-            yield Problem(level, f"patch {one['patch']}: {text}", REPORT)
-    counted = Counter(
-        state for state, _ in dict.fromkeys((e["state"], e["patch"]) for e in entries)
-    )
-    yield "patches", ", ".join(f"{count} {state}" for state, count in counted.items()) or "none"
+            yield Problem(level, f"patch {one['patch']}: {text}", _macfix(args))
+    patches = status.by_state(entries)
+    not_there = {"pending": "of what is not installed"}
+    counts = [f"{len(names)} {not_there.get(state, state)}" for state, names in patches.items()]
+    yield "patches", ", ".join(counts) or "none"
 
 
 def _sockets(_: argparse.Namespace) -> Found:
@@ -283,7 +292,7 @@ def _open_files(_: argparse.Namespace) -> Found:
         yield Problem(WARNING, f"a process may have no more than {allowed} files open", fix)
 
 
-def _segments(_: argparse.Namespace) -> Found:
+def _segments(args: argparse.Namespace) -> Found:
     try:
         path = place.location()
         found = shm.findings_in(path)
@@ -298,7 +307,7 @@ def _segments(_: argparse.Namespace) -> Found:
     yield Detail("registry", path)
     for state, fix in ((reaping.LEAKED, "shm reap"), (reaping.UNCLEAR, "shm ls")):
         if any(one.state == state for one in found):
-            yield Problem(WARNING, f"{state}: {totals[state]}", f"{MACFIX} {fix}")
+            yield Problem(WARNING, f"{state}: {totals[state]}", _macfix(args, fix))
 
 
 def _folders(_: argparse.Namespace) -> Found:
@@ -320,7 +329,7 @@ def _folders(_: argparse.Namespace) -> Found:
             yield Problem(WARNING, f"nothing can be kept in {wanted}: {error.strerror}", fix)
 
 
-def _kernel(_: argparse.Namespace) -> Found:
+def _kernel(args: argparse.Namespace) -> Found:
     if sys.platform != "darwin":
         return
     verdicts = [(fact, conformance.verdict(fact)) for fact in facts.facts()]
@@ -329,11 +338,13 @@ def _kernel(_: argparse.Namespace) -> Found:
     differ = sum(verdict == conformance.DIFFERS for _, verdict in verdicts)
     yield "kernel", (said := f"{differ} of {len(verdicts)} facts about XNU differ")
     if differ:
-        yield Problem(WARNING, f"kernel: {said}", f"{MACFIX} conformance")
+        yield Problem(WARNING, f"kernel: {said}", _macfix(args, "conformance"))
 
 
 def _neighbours(_: argparse.Namespace) -> Found:
-    hooks = [text for text in map(repr, sys.meta_path) if not re.search(_OWN_HOOKS, text)]
+    foreign = [each for each in sys.meta_path if not re.search(_OWN_HOOKS, repr(each))]
+    kinds = [each if isinstance(each, type) else type(each) for each in foreign]
+    hooks = [f"{kind.__module__}.{kind.__qualname__}" for kind in kinds]
     yield "import hooks", "\n".join(hooks) or "Python's and macfix's only"
     for name in ("sitecustomize", "usercustomize"):
         yield Detail(name, getattr(sys.modules.get(name), "__file__", None) or "none")

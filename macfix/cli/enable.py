@@ -13,7 +13,7 @@ import macfix
 from macfix.activation import enabling
 from macfix.activation.environment import ROOT
 
-from .output import agrees, at_a_terminal, tell
+from .output import agrees, at_a_terminal, tell, this_macfix
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +42,8 @@ def main(args: argparse.Namespace) -> int:
         file, changed = enabling.enable()
         if args.verbosity >= 0:
             tell(f"macfix {'is now' if changed else 'was already'} enabled in {sys.prefix}: {file}")
+        if args.verbosity >= 0 and changed:
+            print(f"`{this_macfix()} disable` undoes it.")
         if args.verbosity > 0:
             print(f"It is loaded from {ROOT}.")
         if args.verbosity >= 0 and sys.platform != "darwin":

@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
     if args.verbosity >= 0:
         tell(
             f"{folder} has a patch of an answer that is 1; put your defect in its place.\n"
-            f"  python -m pip install -e ./{folder}\n  python -m pytest {folder}\n"
-            "  python -m macfix status -v"
+            f"  python -m pip install -e ./{folder} pytest\n  python -m pytest {folder}\n"
+            f"  python -m macfix status -v   # where {upstream} is installed"
         )
     return 0

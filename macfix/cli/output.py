@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from macfix.activation.environment import ROOT
+
 GAP = "  "
 SERIOUS = frozenset({"broken", "failed", "problem", "differs"})
 LEAST = 24
-"""Columns that the last cell of a row gets at least before its text is wrapped."""
+"""Columns that the last cell of a row needs if it is to be wrapped beside the others."""
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], width: int | None = None) -> str:
@@ -20,16 +23,20 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], width: int | No
 
     Args:
         headers: a title for each column.
-        rows: as many cells each. The last one may be long: it is wrapped within its column.
+        rows: as many cells each. The last one may be long: it is wrapped within its column, or
+            stands below the others where there is no room beside them.
         width: columns of the terminal; the real one's unless given, and no limit if standard
             output is no terminal.
     """
     cells = [tuple(headers), *(tuple(row) for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
     room = _room(widths[:-1], width)
-    rules = [*widths[:-1], min(widths[-1], room)]
-    lines = [_row(cells[0], widths, room), GAP.join("-" * width for width in rules)]
-    lines += [_row(row, widths, room) for row in cells[1:]]
+    below = room < min(LEAST, widths[-1])
+    if below:
+        cells[0], room = (*headers[:-1], ""), _room((len(GAP),), width)
+    rules = ["-" * columns for columns in (*widths[:-1], 0 if below else min(widths[-1], room))]
+    lines = [_row(cells[0], widths, room), GAP.join(rules).rstrip()]
+    lines += [_row(row, widths, room, below=below) for row in cells[1:]]
     return "\n".join(lines)
 
 
@@ -37,7 +44,7 @@ def facts(rows: Iterable[tuple[str, str]], width: int | None = None) -> str:
     """Names and what is to be said of each, aligned, without headers."""
     cells = [("", name, text) for name, text in rows]
     widths = [0, max((len(name) for _, name, _ in cells), default=0), 0]
-    room = _room(widths[:-1], width)
+    room = max(_room(widths[:-1], width), LEAST)
     return "\n".join(_row(row, widths, room) for row in cells)
 
 
@@ -49,7 +56,8 @@ def mark(word: str) -> str:
     return f"\033[{31 if word in SERIOUS else 33}m{word}\033[0m"
 
 
-def _row(row: Sequence[str], widths: Sequence[int], room: int) -> str:
+def _row(row: Sequence[str], widths: Sequence[int], room: int, *, below: bool = False) -> str:
+    """*row* with its last cell, wrapped to *room* columns, beside the others or *below* them."""
     *first, last = row
     start = "".join(cell.ljust(width) + GAP for cell, width in zip(first, widths, strict=False))
     wrapped = [
@@ -58,7 +66,8 @@ def _row(row: Sequence[str], widths: Sequence[int], room: int) -> str:
         for part in textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False)
         or [""]
     ]
-    text = start + ("\n" + " " * len(start)).join(wrapped)
+    margin = "\n" + (2 * GAP if below else " " * len(start))
+    text = start + margin * below + margin.join(wrapped)
     return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
@@ -67,7 +76,17 @@ def _room(before: Sequence[int], width: int | None) -> int:
     if width is None:
         is_terminal = sys.stdout is not None and sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if is_terminal else sys.maxsize
-    return max(width - sum(before) - len(before) * len(GAP), LEAST)
+    return max(width - sum(before) - len(before) * len(GAP), 1)
+
+
+def this_macfix() -> str:
+    """What a command line for a shell begins with that calls this very macfix again."""
+    python = shlex.quote(sys.executable)
+    if os.path.isfile(ROOT):
+        return f"{python} {shlex.quote(ROOT)}"
+    found_by = os.environ.get("PYTHONPATH", "")  # perhaps for the command that runs now only
+    its_way = f"PYTHONPATH={shlex.quote(found_by)} " if ROOT in found_by.split(os.pathsep) else ""
+    return f"{its_way}{python} -m macfix"
 
 
 def at_a_terminal() -> bool:
@@ -77,7 +96,11 @@ def at_a_terminal() -> bool:
 
 def agrees(question: str) -> bool:
     """Ask whoever sits at the terminal; the answer is no unless it is yes."""
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D
+        print()
+        return False
 
 
 class CannotWriteError(Exception):

@@ -28,6 +28,8 @@ def run(words: Sequence[str], *, simulate: str | None, patched: bool) -> NoRetur
         CannotRunError: if there is no such program, or macfix cannot get into it.
     """
     spec = None if simulate is None else simulation_spec(simulate)
+    if spec is not None and sys.platform != "darwin":
+        simulation.name_folders()
     config = Config.from_environ()
     changes: dict[str, str] | None = None
     if spec is not None or config.wanted:

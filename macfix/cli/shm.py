@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from macfix import simulate
 from macfix.darwin.segments import place, reaping
 from macfix.darwin.segments.kernel import probe, unlink_segment
 from macfix.darwin.segments.names import InvalidKeyError, kernel_name
@@ -80,6 +81,9 @@ def _ls(args: argparse.Namespace, path: str) -> int:
         print(f"{_count(len(findings), 'segment')}, {_size(total)} of memory")
     elif args.verbosity >= 0:
         print("no shared memory segments")
+    if args.verbosity >= 0 and simulate.active() is None and (of_mac := simulate.segments()):
+        others = _count(len(of_mac), "segment")
+        print(f"{others} of a simulated Mac: `macfix --simulate shm ls`")
     return 0
 
 
@@ -181,11 +185,8 @@ def _unrecorded(key: str) -> list[str]:
 
 
 def _print_table(findings: list[Finding], args: argparse.Namespace) -> None:
-    titles = ("key", "size", "age", "state", "kernel name", "creator", "why")
-    rows = [titles, *map(_row, findings)]
-    if args.verbosity <= 0:  # what a narrow terminal has room for
-        rows = [(*row[:4], row[-1]) for row in rows]
-    print(table(rows[0], rows[1:]))
+    rows = [_row(one, verbose=args.verbosity > 0) for one in findings]
+    print(table(("key", "size", "age", "state", "why"), rows))
 
 
 def total(findings: list[Finding], state: str) -> str:
@@ -208,16 +209,17 @@ def _print_outcome(findings: list[Finding], freed: str) -> None:
     tell("\n".join([*shown, f"{total(findings, LEAKED)}, {freed}"]))
 
 
-def _row(finding: Finding) -> tuple[str, ...]:
-    record = finding.record
+def _row(finding: Finding, *, verbose: bool) -> tuple[str, ...]:
+    record, why = finding.record, _printable(finding.reason)
+    if verbose:
+        creator = f"{record.pid} {_printable(record.program)}"
+        why += f"\nkernel name: {_printable(record.name)}\ncreator: {creator}"
     return (
         _printable(record.key),
         _size(record.size),
         _age(record.created),
         finding.state,
-        _printable(record.name),
-        f"{record.pid} {_printable(record.program)}",
-        _printable(finding.reason),
+        why,
     )
 
 

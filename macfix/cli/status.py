@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -119,11 +120,13 @@ def _run_probe(simulate: str | None, report: Report) -> tuple[list[dict[str, Any
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as answers,
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+        tempfile.TemporaryDirectory(prefix="macfix-") as home,
     ):
         words = [json.dumps(sys.path), str(answers.fileno()), simulate or "", *report.problems]
         try:
             status = subprocess.run(
                 [sys.executable, "-I", "-c", PROBE, *words],
+                env=os.environ | _scratch_folders(home),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -139,9 +142,35 @@ def _run_probe(simulate: str | None, report: Report) -> tuple[list[dict[str, Any
         return [json.loads(line) for line in answers if line.endswith("\n")], ended
 
 
+def _scratch_folders(home: str) -> dict[str, str]:
+    """The variables by which nothing that is imported writes into the user's folders.
+
+    piker writes a configuration as soon as it is imported where there is none.
+    """
+    variables = {"HOME": home, "XDG_CONFIG_HOME": home, "MACFIX_STATE_DIR": home}
+    cache = Config.from_environ().cache  # what macfix itself keeps there is as good as ever
+    return variables | ({"MACFIX_CACHE_DIR": cache} if cache else {})
+
+
 def missing_packages(report: Report) -> str:
     """What is not installed, and the targets that need it."""
     return "; ".join(f"{name}, for {grouped(of)}" for name, of in report.lacking.items())
+
+
+def _rank(entry: dict[str, Any]) -> int:
+    """The worse a state, the less."""
+    return GOOD.index(entry["state"]) if entry["state"] in GOOD else -1
+
+
+def by_state(entries: Rows) -> dict[str, list[str]]:
+    """The patches in each state, the worst first: a patch of several targets is in one only."""
+    patches: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for entry in sorted(entries, key=_rank):
+        if entry["patch"] not in seen:
+            seen.add(entry["patch"])
+            patches.setdefault(entry["state"], []).append(entry["patch"])
+    return patches
 
 
 def grouped(names: Iterable[str]) -> str:
@@ -159,11 +188,8 @@ def _print(
 
     *data* has the problems and notes, *missing* says why a target could not be imported.
     """
-    rank = {state: number for number, state in enumerate(GOOD)}
-    entries = sorted(entries, key=lambda entry: rank.get(entry["state"], -1))
-    patches: dict[str, dict[str, None]] = {}
-    for entry in entries:
-        patches.setdefault(entry["state"], {})[entry["patch"]] = None
+    entries = sorted(entries, key=_rank)
+    patches = by_state(entries)
     patches.pop("pending", None)
     reasons = {target: text.strip().splitlines()[-1] for target, text in missing.items()}
     bad: list[tuple[Any, ...]]

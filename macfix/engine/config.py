@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from macfix._log import LEVELS
-from macfix._variables import if_on, is_off, nearest, xdg_folder
+from macfix._variables import if_on, is_off, nearest, neither_on_nor_off, xdg_folder
 
 VARIABLES = {
     "MACFIX": "`off`: change nothing",
@@ -56,6 +56,7 @@ class Config:
         log: the level from which on to show what is logged (``MACFIX_LOG``), or None.
         unknown: variables that are set and that macfix does not know.
         empty: variables that name patches or plugins, and are set to nothing.
+        unclear: settings that are to say on or off, and say neither.
     """
 
     enabled: bool = True
@@ -69,6 +70,7 @@ class Config:
     log: str | None = None
     unknown: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -88,6 +90,7 @@ class Config:
             log=if_on(env.get("MACFIX_LOG", "").lower()),
             unknown=tuple(sorted(given - VARIABLES.keys() - _INTERNAL)),
             empty=tuple(name for name in lists if name in env and not _names(env[name])),
+            unclear=neither_on_nor_off(env),
         )
 
     @property
@@ -110,6 +113,7 @@ class Config:
             for name in self.unknown
         ]
         found += [f"{name} is set and names nothing: unset it" for name in self.empty]
+        found += [f"{each} says neither on nor off, and counts as on" for each in self.unclear]
         if self.log and self.log not in LEVELS:
             found.append(f"MACFIX_LOG is {self.log!r}, which is none of {', '.join(LEVELS)}")
         both = sorted(self.skip & (self.only or frozenset()))

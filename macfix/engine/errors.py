@@ -41,7 +41,8 @@ def warn(message: str) -> None:
     imported: then the message goes to standard error instead, if anything does.
     """
     try:
-        warnings.warn(message, MacfixWarning, stacklevel=2)
+        # by no line of code: whoever reads it has not written any of those that it could name
+        warnings.warn_explicit(message, MacfixWarning, "<macfix>", 1, module="macfix")
     except Exception:
         if sys.stderr is not None:
             with contextlib.suppress(Exception):  # closed, or no file at all: nobody is left

@@ -18,6 +18,6 @@ from __future__ import annotations
 from ._errors import SimulationError
 from ._segments import purge, segments
 from ._spec import Spec
-from ._start import active, start
+from ._start import active, name_folders, start
 
-__all__ = ["SimulationError", "Spec", "active", "purge", "segments", "start"]
+__all__ = ["SimulationError", "Spec", "active", "name_folders", "purge", "segments", "start"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from macfix._variables import nearest
+from macfix._variables import is_on, nearest
 
 from ._constants import PSHMNAMLEN
 from ._errors import SimulationError
@@ -67,11 +67,11 @@ class Spec:
 
     @classmethod
     def parse(cls, text: str) -> Spec:
-        """Read a specification such as ``names=31,page=4096``; ``1`` or nothing is the default.
+        """Read a specification such as ``names=31,page=4096``; ``1``, ``on`` or nothing is default.
 
         Raises SimulationError for anything else, naming what is wrong and what is possible.
         """
-        if text.strip() in ("", "1"):
+        if not text.strip() or is_on(text):
             return cls()
         chosen: dict[str, int | str | tuple[str, ...]] = {}
         for item in text.split(","):

@@ -57,7 +57,7 @@ def start(spec: str | Spec | None = None) -> Spec:
     with _lock:
         if _active is None:
             _refuse_where_unfaithful()
-            _name_folders()
+            name_folders()
             _install(wanted)
             _active = wanted
             os.environ[SPEC_VARIABLE] = str(wanted)
@@ -87,16 +87,16 @@ def _refuse_where_unfaithful() -> None:
         raise SimulationError("simulation: needs /proc to recognise shared memory segments")
 
 
-def _name_folders() -> None:
+def name_folders() -> None:
     """Have macfix keep its own files where it does on Linux, whose homes have no ``~/Library``.
 
-    Programs and commands find the same registry, whether they are simulated from the start or not.
+    The registry of the simulated segments is another one than that of Linux's, where none of them
+    exists. Who is about to start a simulated program calls this, so that both have the same one.
     """
-    for variable, base, default in (
-        ("MACFIX_CACHE_DIR", "XDG_CACHE_HOME", "~/.cache"),
-        ("MACFIX_STATE_DIR", "XDG_STATE_HOME", "~/.local/state"),
-    ):
-        os.environ.setdefault(variable, xdg_folder(os.environ, base, default))
+    cache = xdg_folder(os.environ, "XDG_CACHE_HOME", "~/.cache")
+    state = xdg_folder(os.environ, "XDG_STATE_HOME", "~/.local/state")
+    os.environ.setdefault("MACFIX_CACHE_DIR", cache)
+    os.environ.setdefault("MACFIX_STATE_DIR", os.path.join(state, "simulated"))
 
 
 def _install(spec: Spec) -> None:

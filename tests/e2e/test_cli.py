@@ -106,7 +106,34 @@ def test_a_misspelt_variable_is_said_where_nothing_is_patched_too(folder: Path) 
 @pytest.mark.parametrize(("word", "hint"), [("docter", "doctor"), ("simulat", "simulate")])
 def test_a_misspelt_command_gets_the_nearest(nothing: Path, word: str, hint: str) -> None:
     done = run(nothing, word)
-    assert done.returncode == 2 and done.stderr.endswith(f"; did you mean {hint}?\n"), done
+    assert done.returncode == 2 and done.stderr.endswith(f"\nmacfix: did you mean {hint}?\n"), done
+
+
+def test_help_on_what_there_is_none_names_all_that_there_is(nothing: Path) -> None:
+    done = run(nothing, "help", "xyz")
+    said = "there is no help on 'xyz', only on run, simulate, status, "
+    assert done.returncode == 2 and said in done.stderr and "exit-codes" in done.stderr, done
+    assert "'' is no program" in run(nothing, "").stderr
+
+
+@on_linux
+def test_looking_leaves_the_users_folders_alone(nothing: Path) -> None:
+    """piker writes a configuration when it is imported."""
+    writes = (
+        "import os, pathlib, sys\n"
+        "for place in '~/Library/Application Support/piker', '~/.config/piker':\n"
+        "    pathlib.Path(os.path.expanduser(place)).mkdir(parents=True, exist_ok=True)\n"
+    )
+    (nothing / "piker").mkdir()
+    (nothing / "piker" / "__init__.py").write_text(writes)
+    (nothing / "piker" / "config.py").touch()
+    home = nothing / "home"
+    home.mkdir()
+    for command in ("status", "doctor"):
+        done = run(nothing, "--simulate", command, HOME=str(home))
+        assert "Traceback" not in done.stdout + done.stderr, done
+        left = [path for path in home.rglob("*") if ".cache" not in path.parts]
+        assert left == [], done
 
 
 def test_what_every_user_can_change_is_left_out_and_named(tmp_path: Path) -> None:
@@ -464,11 +491,10 @@ def test_what_is_wrong_of_several_targets_is_said_once_and_first(folder: Path) -
         MACFIX_BLOCK="own",
         PYTHONPATH=f"{REPOSITORY}:{folder}:{folder / 'more'}",
     )
-    assert re.search(r"^1 unknown upstream, \d applied.$", done.stdout, re.MULTILINE)
-    bad = line(
-        done.stdout, "  unknown upstream  more-patch in tractor.bad, worse: it looks strange"
-    )
-    assert done.stdout.index(bad) < done.stdout.index(line(done.stdout, "  applied ", "more-patch"))
+    assert re.search(r"^1 unknown upstream, 1 applied.$", done.stdout, re.MULTILINE)
+    bad = line(done.stdout, "more-patch")  # once, although it is applied to another target
+    assert "  unknown upstream  more-patch in tractor.bad, worse: it looks strange" in bad
+    assert done.stdout.index(bad) < done.stdout.index(line(done.stdout, "  applied "))
 
 
 @pytest.mark.parametrize(

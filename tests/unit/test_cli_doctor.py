@@ -31,6 +31,7 @@ is_mac = sys.platform == "darwin"
 on_linux = pytest.mark.skipif(is_mac, reason="the simulation needs Linux")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 ARGS = argparse.Namespace(simulate=None)
+MACFIX = f"{doctor.PYTHON} -m macfix"
 
 PATCH = (
     NEEDED
@@ -59,7 +60,7 @@ class Patient:
 
     def run(self, line: str) -> Finished:
         """Run a line of shell; in it `macfix` is what the tests run from."""
-        words = f'macfix() {{ {doctor.MACFIX} "$@"; }}\n{line}'
+        words = f'macfix() {{ {MACFIX} "$@"; }}\n{line}'
         return processes.run(["/bin/sh", "-c", words], env=self.env, cwd=self.folder, timeout=120)
 
     def problems(self, before: str = ":", simulate: str = "") -> dict[str, str]:
@@ -238,7 +239,7 @@ def test_too_few_open_files(patient: Patient) -> None:
         pytest.skip("this machine allows fewer files")
     ((what, fix),) = patient.problems("ulimit -n 300").items()
     assert "no more than 300 files" in what
-    typed = f"echo 'ulimit -n; {doctor.MACFIX} doctor --json' | {fix}"
+    typed = f"echo 'ulimit -n; {MACFIX} doctor --json' | {fix}"
     limit, _, answer = patient.run(typed).stdout.partition("\n")
     assert (limit, json.loads(answer)["problems"]) == ("10240", [])
 
@@ -379,7 +380,9 @@ def test_a_check_that_fails_is_a_warning_and_stops_no_other(
         raise ValueError("torn")
 
     monkeypatch.setattr(doctor, "CHECKS", (torn, doctor._open_files))
-    assert doctor.main(commands.parse("doctor", [])[0]) == WARNING
+    args, _ = commands.parse("doctor", [])
+    args.simulate = None
+    assert doctor.main(args) == WARNING
     said = capsys.readouterr().out
     assert "torn: ValueError: torn" in said and "before" in said and "open files" in said
 
@@ -504,7 +507,7 @@ def test_on_a_full_disk_nothing_can_be_kept_and_no_half_a_report_stays(patient: 
     script.write_text(
         f"mount -t tmpfs -o size=64k none {disk} && cd {disk}\n"
         "head -c 1000000 /dev/zero >full 2>/dev/null\n"
-        f"{doctor.MACFIX} doctor\n{doctor.MACFIX} doctor --report it.txt\necho $?\nls -A\n"
+        f"{MACFIX} doctor\n{MACFIX} doctor --report it.txt\necho $?\nls -A\n"
     )
     done = patient.run(f"unshare --mount sh {script}")
     assert "nothing can be kept in" in done.stdout and "No space left on device" in done.stdout
@@ -519,7 +522,7 @@ def test_a_home_that_may_not_be_read_costs_no_check(patient: Patient) -> None:
     home.chmod(0o700)
     patient.env["HOME"] = str(home)
     patient.sandbox.root.chmod(0o755)
-    done = patient.run(f"setpriv --reuid 65534 --clear-groups {doctor.MACFIX} doctor")
+    done = patient.run(f"setpriv --reuid 65534 --clear-groups {MACFIX} doctor")
     assert "_neighbours" not in done.stdout and "TLS roots" in done.stdout, str(done)
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from macfix.cli.output import facts, table
+from macfix.cli.output import agrees, facts, table
 
 
 def test_columns_are_aligned_below_their_titles() -> None:
@@ -32,6 +32,28 @@ def test_long_text_is_wrapped_within_its_column() -> None:
     assert len(lines) > 4
     assert max(map(len, lines)) <= 40
     assert all(line.startswith("   word") for line in lines[3:])
+
+
+def test_a_last_column_without_room_stands_below() -> None:
+    why = "because of a reason with many words"
+    lines = table(("key", "why"), [("k" * 30, why), ("short", "x")], width=40).splitlines()
+    assert lines == [
+        "key",
+        "-" * 30,
+        "k" * 30,
+        "    because of a reason with many words",
+        "short",
+        "    x",
+    ]
+    assert len(table(("k",), [("some words " * 3,)], width=9).splitlines()) > 3
+
+
+def test_ctrl_d_answers_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end_of_file(question: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", end_of_file)
+    assert agrees("Free them?") is False
 
 
 def test_what_cannot_be_wrapped_is_shown_whole() -> None:

@@ -115,6 +115,14 @@ def test_a_wrong_name_is_complained_of_with_the_nearest_right_one() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["MACFIX", "MACFIX_STRICT", "MACFIX_SHM_REAP"])
+def test_what_is_neither_on_nor_off_is_complained_of(name: str) -> None:
+    said = [f"{name}=maybe says neither on nor off, and counts as on"]
+    assert config(**{name: "maybe"}).complaints() == said
+    for clear in ("", " ", "1", "On", "yes", "true", "0", "off", "no", "FALSE"):
+        assert config(**{name: clear}).complaints() == []
+
+
 # -- the cache's folder ----------------------------------------------------------------------------
 
 

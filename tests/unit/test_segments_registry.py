@@ -246,7 +246,7 @@ BLOCKED_HOMES = {
     "a file in the way": lambda home: Path(home, ".local").write_text(""),
     "a link in the way": lambda home: (
         Path(home, ".local/state/macfix").mkdir(parents=True),
-        Path(home, ".local/state/macfix/shm").symlink_to("/tmp"),
+        Path(home, ".local/state/macfix/shm").symlink_to(home),
     ),
 }
 

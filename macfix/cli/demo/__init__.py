@@ -123,7 +123,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         rows = _rows(cases, args)
     except KeyboardInterrupt:
-        print(file=sys.stderr)  # below the ^C and the progress
+        print("\nmacfix demo: interrupted", file=sys.stderr)
         raise
     if args.json:
         programs, patches = rows[: len(PROGRAM_CASES)], rows[len(PROGRAM_CASES) :]
@@ -138,7 +138,8 @@ def _why_not() -> str | None:
     """Why the demo cannot run here, or None if it can."""
     missing = [name for name in ("trio", "numpy") if importlib.util.find_spec(name) is None]
     if missing:
-        return f"{' and '.join(missing)} not installed: pip install 'macfix[demo]'"
+        fix = f"{sys.executable} -m pip install {' '.join(missing)}"
+        return f"{' and '.join(missing)} not installed: {fix}"
     if sys.platform not in ("darwin", "linux"):
         return f"it needs macOS, or Linux for the simulation, and this is {sys.platform}"
     return None

@@ -6,8 +6,8 @@ Problem:
     it (both indexes, the rest of the actor's lifetime stack) is never unlinked at all.
 
 Fix:
-    Unlinking what is gone already is a warning that names the key, in the module's own log, and
-    counted: `macfix shm ls` and `macfix status` tell how many there were.
+    Unlinking what is gone already is a warning that names the key, in the module's own log, as
+    upstream's own fix has it; a note in the ledger counts them.
 
 Repro:
     Unlink a segment, then destroy it through `ShmArray`.
