@@ -6,6 +6,8 @@ import contextlib
 import sys
 import warnings
 
+_shown: dict[str | tuple[str, type[Warning], int], int] = {}  # for the warnings module
+
 
 class MacfixError(Exception):
     """Base class of macfix's own errors."""
@@ -42,7 +44,7 @@ def warn(message: str) -> None:
     """
     try:
         # by no line of code: whoever reads it has not written any of those that it could name
-        warnings.warn_explicit(message, MacfixWarning, "<macfix>", 1, module="macfix")
+        warnings.warn_explicit(message, MacfixWarning, "<macfix>", 1, "macfix", _shown)
     except Exception:
         if sys.stderr is not None:
             with contextlib.suppress(Exception):  # closed, or no file at all: nobody is left

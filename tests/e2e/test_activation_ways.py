@@ -563,7 +563,7 @@ def test_a_target_folder(wheel: Path, tmp_path: Path) -> None:
         answer = b"y\n"
     environment.run("-m", "macfix", "disable", **path)
     said = environment.run("-m", "macfix", "enable", "--yes", **path)
-    assert f"PYTHONPATH={REPOSITORY} {environment.python} -m macfix disable` undoes it" in said
+    assert f"PYTHONPATH={target} {environment.python} -m macfix disable` undoes it" in said
     assert environment.run("-c", LOOK, **ON) == PATCHED  # dependencies come from beside macfix
     assert environment.run("-I", "-c", LOOK, **ON) == PATCHED
 
