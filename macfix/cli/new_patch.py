@@ -49,6 +49,7 @@ def main(args: argparse.Namespace) -> int:
         tell(
             f"{folder} has a patch of an answer that is 1; put your defect in its place.\n"
             f"  python -m pip install -e ./{folder} pytest\n  python -m pytest {folder}\n"
-            f"  python -m macfix status -v   # where {upstream} is installed"
+            "  python -m macfix status -v\n"
+            f"The last, where {upstream} is installed, calls it an unknown upstream until then."
         )
     return 0
