@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,12 @@ COPIED = {
 """Pages that are files of the repository, by their place on the site."""
 
 ROW = re.compile(
-    r"^\| (`+)(?P<message>.+?)\1(?P<more>.*?) \| (?P<why>.*) \| (?P<what>.*) \|$", re.M
+    r"^\| (`+)(?P<message>.+?)\1(?P<more>[^|]*?) \|(?P<why>[^|]*)\|(?P<what>[^|]*)\|"
+    r"(?:(?P<see>[^|]*)\|)?$",
+    re.M,
 )
+"""A row of a table of messages; the last column, how to see it, is there for macfix's own only."""
+
 LINK = re.compile(r"(?<=\]\()(?!https?://|#|mailto:)([^)#\s]*)(#[^)\s]*)?(?=\))")
 RAW = "https://raw.githubusercontent.com/macfix/macfix/main/docs/"
 """Where the README, which PyPI shows as well, has its pictures."""
@@ -102,7 +107,7 @@ def link(path: str, page: str, repository: str) -> str:
 
 
 def messages() -> list[re.Match[str]]:
-    """The rows of the tables of messages: message, why, and what to do or which patches."""
+    """The rows of the tables of messages: why, what to do or which patches, and how to see it."""
     return list(ROW.finditer((ROOT / "docs" / "errors.md").read_text()))
 
 
@@ -123,10 +128,11 @@ def message(row: re.Match[str]) -> str:
     known = {each.name: each for each in patches()}
     names = [name for name in re.findall(r"`([\w-]+)`", row["what"]) if name in known]
     quote, more = row[1], row["more"]
-    lines = [f"# {quote}{row['message']}{quote}{more}", "", "## Why", "", outward(row["why"]), ""]
+    why, what, see = (outward((row[name] or "").strip()) for name in ("why", "what", "see"))
+    lines = [f"# {quote}{row['message']}{quote}{more}", "", "## Why", "", why, ""]
     lines += ["## What to do", ""]
-    if not names:
-        return "\n".join([*lines, outward(row["what"])])
+    if row["see"] is not None or not names:
+        return "\n".join([*lines, what, *(["", "## How to see it", "", see] if see else [])])
     lines += ["Run your program with `python -m macfix` in front of it. It applies:", ""]
     for name in names:
         said = documentation_of(known[name].module)
@@ -146,8 +152,9 @@ def outward(text: str) -> str:
 # -- patches ---------------------------------------------------------------------------------------
 
 
+@cache
 def patches() -> dict[Any, list[str]]:
-    """All patches, with their targets."""
+    """All patches, with their targets; each page asks for them."""
     return load_plugins().all_patches()
 
 
