@@ -14,6 +14,7 @@ from macfix.cli.documentation import SUMMARY, documentation_of
 from macfix.darwin.segments import place
 from macfix.engine.config import VARIABLES
 from macfix.engine.patch import Patch
+from macfix.simulate._limits import SESSION_VARIABLE
 from tests.support import builtin
 from tests.support.surroundings import REPOSITORY
 
@@ -50,7 +51,8 @@ def test_the_table_of_patches_is_up_to_date() -> None:
 def test_the_table_of_variables_has_all_of_them() -> None:
     table = README.read_text().partition("<!-- variables -->\n")[2].partition("<!-- /vari")[0]
     rows = [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
-    ours = [f"| `{name}` | set by macfix: " for name in (_once.VARIABLE, place.TREE_VARIABLE)]
+    names = (_once.VARIABLE, place.TREE_VARIABLE, SESSION_VARIABLE)
+    ours = [f"| `{name}` | set by macfix: " for name in names]
     shown = table.splitlines()[2:]
     assert shown[: len(rows)] == rows
     assert all(map(str.startswith, shown[len(rows) :], ours)) and len(shown) == len(rows + ours)
