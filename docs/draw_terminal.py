@@ -8,15 +8,13 @@ tests build (tests/support/pythons.py). The pictures go to FOLDER, or to docs/im
 
 from __future__ import annotations
 
+import html
 import io
 import os
 import re
 import sys
 import tempfile
 from pathlib import Path
-
-from rich.console import Console
-from rich.text import Text
 
 from tests.support import pythons, upstream
 from tests.support.terminal import COLUMNS, at_a_terminal
@@ -34,20 +32,19 @@ LINES = {"simulate piker --help": -4, "--simulate piker --help": -12, "--simulat
 """How many lines of a command's output are shown, at most: from its end if negative."""
 
 
-def session(commands: tuple[str, ...]) -> Text:
-    """What a terminal shows after *commands*, in colours."""
-    shown = Text()
+def session(commands: tuple[str, ...]) -> list[tuple[str, str]]:
+    """What a terminal shows of each command: its line, and what it prints, with colours."""
+    shown = []
     with tempfile.TemporaryDirectory(dir="/tmp") as place:
         home = Path(place, "home")
         home.mkdir()
         for command in commands:
-            shown.append("$ ", "bold green").append(f"python -m macfix {command}\n", "bold")
             lines = run(command, home).rstrip().splitlines()
             most = LINES.get(command, 90)
             kept = lines[most:] if most < 0 else lines[:most]
             if len(kept) < len(lines):
                 kept.insert(0 if most < 0 else len(kept), "…")
-            shown.append(Text.from_ansi("\n".join(kept))).append("\n")
+            shown.append((f"python -m macfix {command}", "\n".join(kept)))
     return shown
 
 
@@ -75,12 +72,30 @@ def run(command: str, home: Path) -> str:
 
 def draw(name: str, folder: Path) -> None:
     """Write the picture *name*."""
+    from rich.console import Console  # not needed to compare a picture with what is printed now
+    from rich.text import Text
+
+    text = Text()
+    for line, printed in session(PICTURES[name]):
+        text.append("$ ", "bold green").append(f"{line}\n", "bold")
+        text.append(Text.from_ansi(printed)).append("\n")
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-    console.print(session(PICTURES[name]), end="")
+    console.print(text, end="")
     picture = console.export_svg(title="macfix")
     # the viewer's own fonts: no request to anybody's server
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
     (folder / f"{name}.svg").write_text(picture.replace("Fira Code", "Menlo, Consolas"))
+
+
+def drawn(name: str) -> str:
+    """The text that the picture *name* of docs/images shows."""
+    picture = (ROOT / "docs" / "images" / f"{name}.svg").read_text()
+    lines: dict[int, list[tuple[float, str]]] = {}
+    parts = r'<text [^>]*?x="([\d.]+)" [^>]*?clip-path="url\(#[\w-]+line-(\d+)\)">(.*?)</text>'
+    for x, line, text in re.findall(parts, picture, re.DOTALL):
+        lines.setdefault(int(line), []).append((float(x), html.unescape(text)))
+    rows = ("".join(text for _, text in sorted(lines[line])) for line in sorted(lines))
+    return "\n".join(rows).replace("\xa0", " ")
 
 
 if __name__ == "__main__":
