@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
+
+import pytest
 
 from macfix.simulate import Spec
+from tests.support.sandbox import Sandbox
+from tests.support.simulated import Simulated
 from tests.support.surroundings import REPOSITORY
 
 TEXT = (REPOSITORY / "docs" / "simulation.md").read_text()
@@ -26,3 +31,22 @@ def test_every_key_of_a_spec_is_documented_with_its_default() -> None:
     fields = {name: str(getattr(Spec(), name)) for name in Spec.__dataclass_fields__}
     assert documented == {name: value for name, value in fields.items() if name != "guests"}
     assert "guests" in dict(rows)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="simulates on Linux")
+def test_what_stays_of_linux_and_what_goes_is_what_the_document_says(sandbox: Sandbox) -> None:
+    said = " ".join(TEXT.partition("- **Linux-only functions**")[2].partition("\n- ")[0].split())
+    stay, _, goes = said.partition("stay;")
+    names = re.findall(r"`(\w+)`", stay)
+    lacks = re.findall(r"only `(\w+)` goes", goes)
+    program = f"""
+import os, select, signal
+tell(
+    stay=[name for name in {names[2:]} if hasattr(os, name) or hasattr(signal, name)],
+    goes=[name for name in {lacks} if not hasattr(select, name)],
+    kqueue=hasattr(select, "kqueue"),
+)
+"""
+    seen = Simulated(sandbox).mac(program)
+    assert names[:2] == ["os", "signal"] and "`kqueue` knows" in goes
+    assert seen == {"stay": names[2:], "goes": ["epoll"], "kqueue": True}
