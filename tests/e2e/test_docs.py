@@ -66,14 +66,19 @@ class Elsewhere:
         return "\n".join(found)
 
     def lacks(self, command: str) -> list[str]:
-        """The words of *command*, after the program and without paths, that are not in it."""
+        """The words of *command* that are not in it, but for the program and for paths.
+
+        Where nothing else is left, the name that the last path ends in counts.
+        """
+        words = shlex.split(command)
+        telling = [word for word in words[1:] if not re.search(r"[./]", word)]
+        telling = telling or [words[-1].rpartition("/")[2]]
         source = self.source()
-        words = [word for word in shlex.split(command)[1:] if not re.search(r"[./]", word)]
-        quoted = r"(?<![\w-]){}(?![\w-])"
         return [
             word
-            for word in words
-            if word not in self.but and not re.search(quoted.format(re.escape(word)), source)
+            for word in telling
+            if word not in self.but
+            and not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", source)
         ]
 
 
@@ -103,7 +108,9 @@ ELSEWHERE = {
         "tests/e2e/test_third_party_plugin.py::with_plugin", frozenset({"-e"})
     ),
     r"source$": Elsewhere("tests/e2e/test_cli.py"),
-    r"\. env/bin/activate$": Elsewhere("tests/support/pythons.py::_python"),
+    r"\. env/bin/activate$": Elsewhere(
+        "tests/e2e/test_docs.py::test_an_environment_is_activated_as_the_docs_do"
+    ),
 }
 """Commands that a sandbox cannot execute quickly, and what does."""
 
@@ -386,6 +393,16 @@ def test_a_shell_executes_the_block(checkout: Path, tmp_path: Path, page: str) -
         assert (settings / "brokers.toml").read_text() == "[ib]\n"
         tomllib = pytest.importorskip("tomllib")  # Python 3.11
         assert list(tomllib.loads((settings / "conf.toml").read_text())["network"]) == ["pikerd"]
+
+
+def test_an_environment_is_activated_as_the_docs_do(tmp_path: Path) -> None:
+    (command,) = (each for each in COMMANDS if each.endswith("bin/activate"))
+    made = tmp_path / "env"
+    words = ("-m", "venv", "--without-pip", str(made))
+    assert environments.run(sys.executable, *words, cwd=tmp_path).returncode == 0
+    text = f"{command}; command -v python"
+    done = environments.run("bash", "-euc", text, cwd=tmp_path)
+    assert done.stdout.strip() == str(made / "bin" / "python"), done.stderr
 
 
 @pytest.mark.parametrize(
