@@ -122,15 +122,18 @@ def _dispatch(words: list[str]) -> int:
         return int(end.code or 0)
     except (CannotRunError, simulation.SimulationError, CannotEnableError, OSError) as error:
         print(f"macfix: {error}", file=sys.stderr)
-        if isinstance(error, CannotRunError):
-            hint = ""
-            if simulate and "=" in first:
-                hint = f"did you mean --simulate={first}?"
-            elif first not in SUMMARIES and first.replace("-", "").isalpha():
-                hint = nearest(first, (*SUMMARIES, "help")).removeprefix("; ")
-            if hint:
-                print(f"macfix: {hint}", file=sys.stderr)
+        if isinstance(error, CannotRunError) and (hint := _meant(first, simulate)):
+            print(f"macfix: {hint}", file=sys.stderr)
         return 1 if isinstance(error, (CannotEnableError, OSError)) else 2
+
+
+def _meant(word: str, simulate: str | None) -> str:
+    """Ask what the first *word*, which is no program, was to be; nothing if it looks like none."""
+    if simulate and "=" in word:
+        return f"did you mean --simulate={word}?"
+    if word in SUMMARIES or not word.replace("-", "").isalpha():
+        return ""
+    return nearest(word, (*SUMMARIES, "help")).removeprefix("; ")
 
 
 def _take_options(words: list[str]) -> tuple[str | None, list[str]]:
