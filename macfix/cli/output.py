@@ -24,7 +24,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], width: int | No
     Args:
         headers: a title for each column.
         rows: as many cells each. The last one may be long: it is wrapped within its column, or
-            stands below the others where there is no room beside them.
+            stands below the others where there is no room beside them; so do all but the first.
         width: columns of the terminal; the real one's unless given, and no limit if standard
             output is no terminal.
     """
@@ -32,8 +32,11 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], width: int | No
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
     room = _room(widths[:-1], width)
     below = room < min(LEAST, widths[-1])
+    if room < 0 and len(headers) > 2:
+        pairs = [(row[0], f"{GAP.join(row[1:-1])}\n{row[-1]}") for row in cells[1:]]
+        return table((headers[0], ""), pairs, width)
     if below:
-        cells[0], room = (*headers[:-1], ""), _room((len(GAP),), width)
+        cells[0], room = (*headers[:-1], ""), max(_room((len(GAP),), width), LEAST)
     rules = ["-" * columns for columns in (*widths[:-1], 0 if below else min(widths[-1], room))]
     lines = [_row(cells[0], widths, room), GAP.join(rules).rstrip()]
     lines += [_row(row, widths, room, below=below) for row in cells[1:]]
@@ -63,7 +66,9 @@ def _row(row: Sequence[str], widths: Sequence[int], room: int, *, below: bool = 
     wrapped = [
         part
         for line in last.splitlines() or [""]
-        for part in textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False)
+        for part in textwrap.wrap(
+            line, max(room, 1), break_long_words=False, break_on_hyphens=False
+        )
         or [""]
     ]
     margin = "\n" + (2 * GAP if below else " " * len(start))
@@ -76,7 +81,7 @@ def _room(before: Sequence[int], width: int | None) -> int:
     if width is None:
         is_terminal = sys.stdout is not None and sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if is_terminal else sys.maxsize
-    return max(width - sum(before) - len(before) * len(GAP), 1)
+    return width - sum(before) - len(before) * len(GAP)
 
 
 def this_macfix() -> str:

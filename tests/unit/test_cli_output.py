@@ -45,7 +45,11 @@ def test_a_last_column_without_room_stands_below() -> None:
         "short",
         "    x",
     ]
-    assert len(table(("k",), [("some words " * 3,)], width=9).splitlines()) > 3
+    assert table(("key", "size", "why"), [("k" * 38, "1 B", why)], width=40).splitlines()[2:] == [
+        "k" * 38,
+        "    1 B",
+        f"    {why}",
+    ]
 
 
 def test_ctrl_d_answers_no(monkeypatch: pytest.MonkeyPatch) -> None:
