@@ -120,7 +120,7 @@ def _run_probe(simulate: str | None, report: Report) -> tuple[list[dict[str, Any
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as answers,
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
-        tempfile.TemporaryDirectory(prefix="macfix-") as home,
+        tempfile.TemporaryDirectory(prefix="macfix-", ignore_cleanup_errors=True) as home,
     ):
         words = [json.dumps(sys.path), str(answers.fileno()), simulate or "", *report.problems]
         try:
