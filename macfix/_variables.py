@@ -7,10 +7,7 @@ from collections.abc import Iterable, Mapping
 
 _OFF = frozenset({"off", "0", "no", "false"})
 _ON = frozenset({"on", "1", "yes", "true"})
-_SWITCHES = (
-    *("MACFIX", "MACFIX_STRICT", "MACFIX_PYTEST"),
-    *("MACFIX_SHM_REAP", "MACFIX_SHM_JOURNAL"),
-)
+_SWITCHES = ["MACFIX", "MACFIX_STRICT", "MACFIX_PYTEST", "MACFIX_SHM_REAP", "MACFIX_SHM_JOURNAL"]
 
 
 def is_off(value: str | None) -> bool:
@@ -25,10 +22,8 @@ def is_on(value: str) -> bool:
 
 def neither_on_nor_off(env: Mapping[str, str]) -> tuple[str, ...]:
     """The settings that are to say either, and say something else; they count as on."""
-    set_ = {name: env[name] for name in _SWITCHES if env.get(name, "").strip()}
-    return tuple(
-        f"{name}={text}" for name, text in set_.items() if not (is_on(text) or is_off(text))
-    )
+    said = {name: env.get(name, "") for name in _SWITCHES}
+    return tuple(f"{name}={text}" for name, text in said.items() if if_on(text) and not is_on(text))
 
 
 def if_on(value: str | None) -> str | None:

@@ -213,8 +213,10 @@ def _text(name: str) -> str:
 def _refuse(parser: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
     """Answer *words* that begin no program: with help, the version, or an error that has a hint."""
     parser.parse_known_args(words[:1])
-    if not words or not words[0]:
-        parser.error("no program was given" if not words else "'' is no program")
+    if not words:
+        parser.error("no program was given")
+    if not words[0]:
+        parser.error("'' is no program")
     option = words[0].partition("=")[0]
     hint = nearest(option, ("--simulate", "--version", "--verbose", "--help"), "--")
     if option == "--" or option[1:2] in tuple("bBdEiIOPqsSuvWxX"):

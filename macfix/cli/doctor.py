@@ -134,9 +134,11 @@ def _screen(problems: list[Problem], rows: list[Row], width: int | None) -> str:
 
 def _macfix(args: argparse.Namespace, command: str = "doctor --report") -> str:
     """The command line of a command of macfix's: on the simulated Mac, if this is one."""
-    simulated = f"--simulate={args.simulate} " if args.simulate else ""
-    simulated = "--simulate " if args.simulate == str(simulate.Spec()) else simulated
-    return f"{output.this_macfix()} {simulated}{command}"
+    words = [output.this_macfix(), command]
+    if args.simulate:
+        is_usual = args.simulate == str(simulate.Spec())
+        words.insert(1, "--simulate" if is_usual else f"--simulate={args.simulate}")
+    return " ".join(words)
 
 
 def _safely(check: Callable[[argparse.Namespace], Found], args: argparse.Namespace) -> Found:
@@ -322,11 +324,12 @@ def _folders(_: argparse.Namespace) -> Found:
                 what = f"{foreign} belongs to user {foreign.lstat().st_uid}, not to {user}"
                 yield Problem(WARNING, what, f"sudo chown -R {user} {shlex.quote(folder)}")
     for variable, wanted in kept.items():
+        folder = wanted or "/tmp"
         try:
-            check_writable(wanted or "/tmp")
+            check_writable(folder)
         except OSError as error:
             fix = f'export {variable}="$(mktemp -d)"'
-            yield Problem(WARNING, f"nothing can be kept in {wanted}: {error.strerror}", fix)
+            yield Problem(WARNING, f"nothing can be kept in {folder}: {error.strerror}", fix)
 
 
 def _kernel(args: argparse.Namespace) -> Found:

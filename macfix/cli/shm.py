@@ -138,7 +138,8 @@ def _force(args: argparse.Namespace, path: str) -> int:
         for name in unrecorded:
             unlink_segment(name)
     if args.json:
-        _print_json([{**_facts(one), "freed": True} for one in findings])
+        rows = [_facts(one) for one in findings] or [{"kernel_name": name} for name in unrecorded]
+        _print_json([row | {"freed": True} for row in rows])
     else:
         tell(f"{_count(len(findings or unrecorded), 'segment')} freed")
     return 0

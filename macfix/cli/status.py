@@ -164,12 +164,12 @@ def _rank(entry: dict[str, Any]) -> int:
 
 def by_state(entries: Rows) -> dict[str, list[str]]:
     """The patches in each state, the worst first: a patch of several targets is in one only."""
-    patches: dict[str, list[str]] = {}
-    seen: set[str] = set()
+    worst: dict[str, str] = {}
     for entry in sorted(entries, key=_rank):
-        if entry["patch"] not in seen:
-            seen.add(entry["patch"])
-            patches.setdefault(entry["state"], []).append(entry["patch"])
+        worst.setdefault(entry["patch"], entry["state"])
+    patches: dict[str, list[str]] = {}
+    for patch, state in worst.items():
+        patches.setdefault(state, []).append(patch)
     return patches
 
 

@@ -249,6 +249,10 @@ def test_force_as_json(key: str, owner: MakeOwner, shell: Shell) -> None:
     owner().do(f"create({key!r})")
     (freed,) = shell.json("reap", "--force", kernel_name(key))
     assert freed["freed"] and freed["key"] == key and not exists(key)
+    os.close(open_segment(kernel_name(key), os.O_CREAT | os.O_EXCL | os.O_RDWR))
+    name = kernel_name(key)
+    assert shell.json("reap", "--force", key) == [{"kernel_name": name, "freed": True}]
+    assert not exists(key)
 
 
 def test_forget_removes_the_record_only(key: str, owner: MakeOwner, shell: Shell) -> None:
