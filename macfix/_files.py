@@ -82,12 +82,16 @@ def make_private(folder: str) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Raise `OSError` if nothing can be kept in *folder*, which need not exist yet."""
-    folder = os.path.abspath(folder)
-    while not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
-    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-        file.write(bytes(4096))
+    """Raise `OSError`, which says so, if nothing can be kept in *folder*; it need not exist yet."""
+    there = os.path.abspath(folder)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    try:
+        with tempfile.TemporaryFile(dir=there, buffering=0) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        why = f"nothing can be kept in {folder}: {error.strerror}"
+        raise OSError(error.errno, why) from None
 
 
 def owner_is_somebody_else(path: str) -> bool:

@@ -80,7 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print what was found, the worst first; the answer is how bad it is (0, 1 or 2)."""
     found = [one for check in CHECKS for one in _safely(check, args)]
-    problems = sorted((one for one in found if isinstance(one, Problem)), reverse=True)
+    # a set, as two checks may come upon the same: a folder that nothing can be kept in
+    problems = sorted({one for one in found if isinstance(one, Problem)}, reverse=True)
     worst = max((problem.level for problem in problems), default=0)
     rows = [one for one in found if not isinstance(one, Problem)]
     if args.json:
@@ -324,12 +325,10 @@ def _folders(_: argparse.Namespace) -> Found:
                 what = f"{foreign} belongs to user {foreign.lstat().st_uid}, not to {user}"
                 yield Problem(WARNING, what, f"sudo chown -R {user} {shlex.quote(folder)}")
     for variable, wanted in kept.items():
-        folder = wanted or "/tmp"
         try:
-            check_writable(folder)
+            check_writable(wanted or "/tmp")
         except OSError as error:
-            fix = f'export {variable}="$(mktemp -d)"'
-            yield Problem(WARNING, f"nothing can be kept in {folder}: {error.strerror}", fix)
+            yield Problem(WARNING, str(error.strerror), f'export {variable}="$(mktemp -d)"')
 
 
 def _kernel(args: argparse.Namespace) -> Found:

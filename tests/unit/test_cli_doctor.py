@@ -67,7 +67,9 @@ class Patient:
     def problems(self, before: str = ":", simulate: str = "") -> dict[str, str]:
         """What doctor finds wrong after the line *before*, each with the command that fixes it."""
         answer = self.answer(before, simulate)
-        return {problem["what"]: problem["fix"] for problem in answer["problems"]}
+        found = {problem["what"]: problem["fix"] for problem in answer["problems"]}
+        assert len(found) == len(answer["problems"]), "a problem is said twice"
+        return found
 
     def answer(self, before: str = ":", simulate: str = "") -> dict[str, Any]:
         done = self.run(f"{{ {before}\n}} >/dev/null || exit 9\nmacfix {simulate} doctor --json")
@@ -144,6 +146,7 @@ def test_leaked_segments(patient: Patient) -> None:
         ("MACFIX_SKIPP", "own-patch", "macfix has no variable MACFIX_SKIPP"),
         ("MACFIX_SKIP", "", "MACFIX_SKIP is set and names nothing"),
         ("MACFIX_STATE_DIR", "relative", "relative is not an absolute path"),
+        ("MACFIX_STATE_DIR", "/dev/null/x", "nothing can be kept in /dev/null/x/shm: Not a"),
     ],
 )
 def test_a_variable(patient: Patient, variable: str, value: str, words: str) -> None:

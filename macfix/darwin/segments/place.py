@@ -94,7 +94,7 @@ def exists(path: str) -> bool:
     try:
         check_writable(folder)
     except OSError as error:
-        raise UnavailableError(f"nothing can be kept in {folder}: {error.strerror}") from error
+        raise UnavailableError(error.strerror) from error
     return False
 
 
