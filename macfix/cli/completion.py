@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from .output import PYTHON
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``macfix completion``."""
@@ -16,7 +18,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         from argcomplete.shell_integration import shellcode
     except ImportError:
-        print(f"macfix completion: {sys.executable} -m pip install argcomplete", file=sys.stderr)
+        print(f"macfix completion: {PYTHON} -m pip install argcomplete", file=sys.stderr)
         return 1
     print(shellcode(["macfix"], shell=args.shell))
     return 0

@@ -37,7 +37,6 @@ from . import conformance, output, shm, status
 
 WARNING, BROKEN = 1, 2
 LEVELS = {0: "fine", WARNING: "warning", BROKEN: "broken"}
-PYTHON = shlex.quote(sys.executable)
 LEFT_OUT = (
     "Left out here: the names of users and of this machine, and the paths of homes (~). Look "
     "through it before you publish it."
@@ -189,7 +188,7 @@ def _packages(_: argparse.Namespace) -> Found:
         text = _version(name, there[name]) if name in there else "not installed"
         yield (name, text) if name in ("tractor", "piker") else Detail(name, text)
     if not {"tractor", "piker"} & there.keys():
-        fix = f"{PYTHON} -m pip install git+https://github.com/goodboy/tractor"
+        fix = f"{output.PYTHON} -m pip install git+https://github.com/goodboy/tractor"
         yield Problem(WARNING, f"neither tractor nor piker is installed in {sys.prefix}", fix)
 
 
@@ -361,9 +360,9 @@ def _neighbours(_: argparse.Namespace) -> Found:
         roots = f"{other}, by the patch piker-tls-roots"
     yield "TLS roots", roots or "none"
     if roots is None:
-        certifi = f'export SSL_CERT_FILE="$({PYTHON} -m certifi)"'
+        certifi = f'export SSL_CERT_FILE="$({output.PYTHON} -m certifi)"'
         what = "no root certificates, so no broker can be reached by https or wss"
-        yield Problem(WARNING, what, f"{PYTHON} -m pip install certifi && {certifi}")
+        yield Problem(WARNING, what, f"{output.PYTHON} -m pip install certifi && {certifi}")
     sockets = (docker.USUAL, *(os.path.expanduser(f"~/{path}") for path in docker.IN_HOME))
     there = next(filter(os.path.exists, sockets), "no socket, which only some brokers need")
     yield "docker", there

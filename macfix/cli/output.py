@@ -14,6 +14,8 @@ from macfix.activation.environment import ROOT
 
 GAP = "  "
 SERIOUS = frozenset({"broken", "failed", "problem", "differs"})
+PYTHON = shlex.quote(sys.executable)
+"""This interpreter, as a command line for a shell calls it."""
 LEAST = 24
 """Columns that the last cell of a row needs if it is to be wrapped beside the others."""
 
@@ -31,12 +33,12 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], width: int | No
     cells = [tuple(headers), *(tuple(row) for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
     room = _room(widths[:-1], width)
-    below = room < min(LEAST, widths[-1])
     if room < 0 and len(headers) > 2:
         pairs = [(row[0], f"{GAP.join(row[1:-1])}\n{row[-1]}") for row in cells[1:]]
         return table((headers[0], ""), pairs, width)
+    below = room < min(LEAST, widths[-1])
     if below:
-        cells[0], room = (*headers[:-1], ""), max(_room((len(GAP),), width), LEAST)
+        cells[0], room = (*headers[:-1], ""), max(_room((0, 0), width), LEAST)
     rules = ["-" * columns for columns in (*widths[:-1], 0 if below else min(widths[-1], room))]
     lines = [_row(cells[0], widths, room), GAP.join(rules).rstrip()]
     lines += [_row(row, widths, room, below=below) for row in cells[1:]]
@@ -72,7 +74,7 @@ def _row(row: Sequence[str], widths: Sequence[int], room: int, *, below: bool = 
         or [""]
     ]
     margin = "\n" + (2 * GAP if below else " " * len(start))
-    text = start + margin * below + margin.join(wrapped)
+    text = (start + margin if below else start) + margin.join(wrapped)
     return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
@@ -86,12 +88,11 @@ def _room(before: Sequence[int], width: int | None) -> int:
 
 def this_macfix() -> str:
     """What a command line for a shell begins with that calls this very macfix again."""
-    python = shlex.quote(sys.executable)
     if os.path.isfile(ROOT):
-        return f"{python} {shlex.quote(ROOT)}"
+        return f"{PYTHON} {shlex.quote(ROOT)}"
     found_by = os.environ.get("PYTHONPATH", "")  # perhaps for the command that runs now only
     its_way = f"PYTHONPATH={shlex.quote(found_by)} " if ROOT in found_by.split(os.pathsep) else ""
-    return f"{its_way}{python} -m macfix"
+    return f"{its_way}{PYTHON} -m macfix"
 
 
 def at_a_terminal() -> bool:

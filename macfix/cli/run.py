@@ -28,7 +28,7 @@ def run(words: Sequence[str], *, simulate: str | None, patched: bool) -> NoRetur
         CannotRunError: if there is no such program, or macfix cannot get into it.
     """
     spec = None if simulate is None else simulation_spec(simulate)
-    if spec is not None and sys.platform != "darwin":
+    if spec is not None:
         simulation.name_folders()
     config = Config.from_environ()
     changes: dict[str, str] | None = None

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from macfix.cli import commands, doctor
+from macfix.cli import commands, doctor, output
 from macfix.cli.doctor import BROKEN, WARNING, Problem
 from macfix.darwin.sockets import runtime_dir
 from tests.support import isolation, processes
@@ -32,7 +32,7 @@ is_mac = sys.platform == "darwin"
 on_linux = pytest.mark.skipif(is_mac, reason="the simulation needs Linux")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 ARGS = argparse.Namespace(simulate=None)
-MACFIX = f"{doctor.PYTHON} -m macfix"
+MACFIX = f"{output.PYTHON} -m macfix"
 
 PATCH = (
     NEEDED
@@ -135,7 +135,7 @@ def test_leaked_segments(patient: Patient) -> None:
         f"SharedMemory({key!r}, create=True, size=64, track=False); os.kill(os.getpid(), 9)\n"
     )
     (patient.folder / "leave.py").write_text(leave)
-    patient.run(f"{doctor.PYTHON} leave.py")
+    patient.run(f"{output.PYTHON} leave.py")
     patient.is_healed_of("leaked: 1 segment, 64 B")
 
 

@@ -29,7 +29,7 @@ from macfix.activation.activate import load_plugins
 from macfix.activation.environment import ROOT
 from macfix.engine.patch import Patch
 
-from ..output import facts
+from ..output import PYTHON, facts
 
 PROGRAMS, REPLICAS = (
     os.path.join(ROOT, "macfix", "cli", "demo", folder) for folder in ("programs", "replicas")
@@ -138,7 +138,7 @@ def _why_not() -> str | None:
     """Why the demo cannot run here, or None if it can."""
     missing = [name for name in ("trio", "numpy") if importlib.util.find_spec(name) is None]
     if missing:
-        fix = f"{sys.executable} -m pip install {' '.join(missing)}"
+        fix = f"{PYTHON} -m pip install {' '.join(missing)}"
         return f"{' and '.join(missing)} not installed: {fix}"
     if sys.platform not in ("darwin", "linux"):
         return f"it needs macOS, or Linux for the simulation, and this is {sys.platform}"
