@@ -62,13 +62,13 @@ def _refuse_throw_away() -> None:
     """Refuse what uvx and `pipx run` make for one command; no program is run there."""
     prefix, right = Path(sys.prefix), ""
     if re.fullmatch(r"(archive|builds|environments)-v\d+", prefix.parent.name):
-        right = "uv pip install macfix && uv run --no-project macfix enable"
+        right = "uv run --no-project macfix enable"
     elif (prefix / "pipx_metadata.json").exists() and prefix.parent.name != "venvs":
-        right = "python -m pip install macfix && python -m macfix enable"
+        right = "python -m macfix enable"
     if right:
         raise enabling.CannotEnableError(
-            f"{prefix} is an environment for this one command; enable macfix in the environment "
-            f"that has tractor or piker: `{right}`"
+            f"{prefix} is an environment for this one command; install macfix into the environment "
+            f"that has tractor or piker, and enable it there: `{right}`"
         )
 
 

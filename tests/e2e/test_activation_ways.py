@@ -571,9 +571,9 @@ def test_a_target_folder(wheel: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("prefix", "right"),
     [
-        ("uv/archive-v0/x", "`uv pip install macfix && uv run --no-project macfix enable`"),
-        ("uv/builds-v0/.tmpx", "`uv pip install macfix && uv run --no-project macfix enable`"),
-        ("pipx/x", "`python -m pip install macfix && python -m macfix enable`"),
+        ("uv/archive-v0/x", "`uv run --no-project macfix enable`"),
+        ("uv/builds-v0/.tmpx", "`uv run --no-project macfix enable`"),
+        ("pipx/x", "`python -m macfix enable`"),
         ("pipx/venvs/x", ""),
     ],
 )

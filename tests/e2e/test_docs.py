@@ -17,13 +17,9 @@ import pytest
 from tests.support import environments, upstream
 from tests.support.environments import Environment
 from tests.support.once import made_once
+from tests.support.pages import PAGES, own_messages
 from tests.support.surroundings import REPOSITORY
 
-PAGES = [
-    page
-    for folder in ("", "docs", ".github")
-    for page in sorted((REPOSITORY / folder).glob("*.md"))
-]
 FENCE = re.compile(
     r"^(?P<indent> *)(?P<marks>`{3,}|~{3,})(?P<language>[^\n]*)\n(?P<text>.*?)^ *(?P=marks)$",
     re.MULTILINE | re.DOTALL,
@@ -319,14 +315,12 @@ def test_a_command_of_macfixs_is_one(installed: Environment, folder: Path, comma
         assert f"ran {' '.join(words[words.index(program) + 1 :])}".strip() in done.stdout
 
 
-def messages() -> dict[str, str]:
-    """The messages that docs/errors.md says how to see, with a command for that."""
-    page = (REPOSITORY / "docs" / "errors.md").read_text().partition("## From macfix itself")[2]
-    rows = re.findall(r"^\| `([^`]+)` \|.*\| `([^`|]+)` \|$", page, re.MULTILINE)
-    return {message: command for message, command in rows if message != command}
+SEEN_BY = [
+    (message, command) for message, said in own_messages().items() if (command := said.command())
+]
 
 
-@pytest.mark.parametrize("message, command", messages().items())
+@pytest.mark.parametrize("message, command", SEEN_BY)
 def test_a_message_is_seen_as_the_docs_say(
     installed: Environment, folder: Path, message: str, command: str
 ) -> None:

@@ -15,11 +15,9 @@ from macfix.darwin.segments import place
 from macfix.darwin.segments.names import kernel_name
 from macfix.engine.config import _INTERNAL, VARIABLES
 from macfix.simulate._limits import SESSION_VARIABLE
+from tests.support.pages import PAGES, README, own_messages, variables
 from tests.support.surroundings import REPOSITORY
 
-PAGES = [
-    *(page for folder in ("", "docs", ".github") for page in (REPOSITORY / folder).glob("*.md"))
-]
 CONTRIBUTING = REPOSITORY / ".github" / "CONTRIBUTING.md"
 SOURCES = [
     file
@@ -93,8 +91,7 @@ NAME = re.compile(r"MACFIX(_[A-Z0-9]+)+")
 
 
 def documented(page: Path) -> dict[str, str]:
-    table = page.read_text().partition("<!-- variables -->\n")[2].partition("<!-- /vari")[0]
-    return dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE))
+    return dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", "\n".join(variables(page)), re.MULTILINE))
 
 
 def literals(file: Path) -> set[str]:
@@ -113,7 +110,7 @@ def read_by_tests() -> set[str]:
 
 
 def test_every_variable_that_is_read_is_in_a_table() -> None:
-    users, tests = documented(REPOSITORY / "README.md"), documented(CONTRIBUTING)
+    users, tests = documented(README), documented(CONTRIBUTING)
     internal = {name for name, meaning in users.items() if meaning.startswith("set by macfix: ")}
     assert internal == {_once.VARIABLE, place.TREE_VARIABLE, SESSION_VARIABLE}
     assert users.keys() - internal == VARIABLES.keys()
@@ -138,13 +135,6 @@ def test_the_table_of_exit_codes_has_what_the_help_has() -> None:
 
 
 # -- messages of macfix's own ----------------------------------------------------------------------
-
-
-def own_messages() -> dict[str, tuple[str, str, str]]:
-    """The messages of macfix's own that docs/errors.md explains: why, what to do, how to see it."""
-    page = (REPOSITORY / "docs" / "errors.md").read_text().partition("## From macfix itself")[2]
-    rows = re.findall(r"^\| `([^`]+)` \|([^|]*)\|([^|]*)\|([^|]*)\|$", page, re.MULTILINE)
-    return {message: (why.strip(), what.strip(), see.strip()) for message, why, what, see in rows}
 
 
 def template(node: ast.expr) -> str | None:
@@ -186,8 +176,8 @@ def test_every_message_that_is_explained_is_one_of_macfixs() -> None:
     messages = own_messages()
     assert len(messages) > 25
     said = "\n".join(texts())
-    for message, (why, what, _) in messages.items():
-        assert why and what, message
+    for message, said_of_it in messages.items():
+        assert said_of_it.why and said_of_it.cure, message
         lacking = [part for part in parts(message) if FILLED_IN.get(part, part) not in said]
         assert lacking == [], f"nothing says: {message}"
 
@@ -264,7 +254,7 @@ def test_nothing_is_to_be_installed_from_where_it_is_not() -> None:
                 from_dist,
             )
             assert found is None, f"{page.name}: {line}"
-    for page in (REPOSITORY / "README.md", REPOSITORY / "docs" / "install.md"):
+    for page in (README, REPOSITORY / "docs" / "install.md"):
         assert re.search(r"not on PyPI\*{0,2} yet", page.read_text())
 
 

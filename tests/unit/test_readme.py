@@ -16,16 +16,15 @@ from macfix.engine.config import VARIABLES
 from macfix.engine.patch import Patch
 from macfix.simulate._limits import SESSION_VARIABLE
 from tests.support import builtin
+from tests.support.pages import PAGES, README, errors, variables
 from tests.support.surroundings import REPOSITORY
 
-README = REPOSITORY / "README.md"
 TABLE = re.compile(r"(?<=<!-- patches -->\n).*?(?=<!-- /patches -->)", re.DOTALL)
 
 
 def messages_of_upstream() -> dict[str, list[str]]:
     """The messages that docs/errors.md explains, with the patches that it names for them."""
-    page = (REPOSITORY / "docs" / "errors.md").read_text().partition("## From macfix itself")[0]
-    rows = re.findall(r"^\| (`+)(.+?)\1 \|.*\| (`.*`) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| (`+)(.+?)\1 \|.*\| (`.*`) \|$", errors()[0], re.MULTILINE)
     return {message: re.findall(r"`([\w-]+)`", patches) for _, message, patches in rows}
 
 
@@ -49,11 +48,10 @@ def test_the_table_of_patches_is_up_to_date() -> None:
 
 
 def test_the_table_of_variables_has_all_of_them() -> None:
-    table = README.read_text().partition("<!-- variables -->\n")[2].partition("<!-- /vari")[0]
     rows = [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
     names = (_once.VARIABLE, place.TREE_VARIABLE, SESSION_VARIABLE)
     ours = [f"| `{name}` | set by macfix: " for name in names]
-    shown = table.splitlines()[2:]
+    shown = variables(README)
     assert shown[: len(rows)] == rows
     assert all(map(str.startswith, shown[len(rows) :], ours)) and len(shown) == len(rows + ours)
 
@@ -78,10 +76,7 @@ def test_ci_runs_the_readmes_own_test_command() -> None:
 
 
 def test_every_relative_link_leads_somewhere() -> None:
-    pages = [
-        page for folder in ("", "docs", ".github") for page in (REPOSITORY / folder).glob("*.md")
-    ]
-    for page in pages:
+    for page in PAGES:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
 
