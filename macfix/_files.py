@@ -12,6 +12,7 @@ import errno
 import os
 import stat
 import tempfile
+from pathlib import Path
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 PRIVATE = 0o700
@@ -82,7 +83,7 @@ def make_private(folder: str) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Raise `OSError`, which says so, if nothing can be kept in *folder*; it need not exist yet."""
+    """Raise `OSError` with a reason if *folder*, which need not exist yet, cannot be written to."""
     there = os.path.abspath(folder)
     while not os.path.lexists(there):
         there = os.path.dirname(there)
@@ -90,7 +91,7 @@ def check_writable(folder: str) -> None:
         with tempfile.TemporaryFile(dir=there, buffering=0) as file:
             file.write(bytes(4096))
     except OSError as error:
-        why = f"nothing can be kept in {folder}: {error.strerror}"
+        why = f"cannot write to {folder}: {error.strerror}"
         raise OSError(error.errno, why) from None
 
 
@@ -100,14 +101,10 @@ def owner_is_somebody_else(path: str) -> bool:
     So it is under ``sudo``, which on macOS keeps ``HOME``: what root wrote there would shut the
     user out.
     """
-    while True:
-        try:
-            return os.stat(path).st_uid != os.geteuid()
-        except OSError:
-            above = os.path.dirname(path)
-            if above == path:
-                return True
-            path = above
+    for place in (Path(path), *Path(path).parents):
+        with contextlib.suppress(OSError):
+            return place.stat().st_uid != os.geteuid()
+    return True
 
 
 def read_own(path: str) -> bytes:

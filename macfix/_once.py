@@ -22,19 +22,20 @@ _KEPT = 86400.0
 """Seconds after which the files of a tree may be removed: its messages may come again then."""
 
 _said: set[str] = set()
+_named: str | None = None
 
 
-def join_tree() -> bool:
-    """Give this process's tree a name, which its children inherit; False if it has one."""
-    if VARIABLE in os.environ:
-        return False
-    os.environ[VARIABLE] = os.urandom(8).hex()
-    return True
+def join_tree() -> None:
+    """Give this process's tree a name, which its children inherit, unless it has one."""
+    global _named
+    if VARIABLE not in os.environ:
+        os.environ[VARIABLE] = _named = os.urandom(8).hex()
 
 
 def leave_tree() -> None:
-    """Take the name away again."""
-    os.environ.pop(VARIABLE, None)
+    """Take the name away again that `join_tree` has given."""
+    if os.environ.get(VARIABLE) == _named:
+        os.environ.pop(VARIABLE, None)
 
 
 def is_first(message: str, folder: str | None) -> bool:
@@ -50,13 +51,12 @@ def is_first(message: str, folder: str | None) -> bool:
     tree = os.environ.get(VARIABLE, "")
     if not tree.isalnum():
         return True
-    temporary = os.path.join(tempfile.gettempdir(), f"macfix-said-{os.geteuid()}")
-    places = [temporary]
-    if folder is not None and not owner_is_somebody_else(folder):
-        places.insert(0, os.path.join(folder, "said"))
-    for place in places:
-        with contextlib.suppress(OSError, AttributeError):  # or a hashlib.py of the program's
-            return _is_first_of_tree(message, tree, place)
+    with contextlib.suppress(OSError, AttributeError):  # or a hashlib.py of the program's
+        if folder is not None and not owner_is_somebody_else(folder):
+            return _is_first_of_tree(message, tree, os.path.join(folder, "said"))
+    with contextlib.suppress(OSError, AttributeError):  # or a tempfile.py; or no such folder at all
+        temporary = os.path.join(tempfile.gettempdir(), f"macfix-said-{os.geteuid()}")
+        return _is_first_of_tree(message, tree, temporary)
     return True
 
 

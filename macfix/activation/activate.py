@@ -57,7 +57,6 @@ def activate(*, children: bool = True) -> bool:
             warn(_why_not())
         return False
     with _lock:
-        first = _finder is None
         if _finder is None:
             _finder = Finder(patches.PACKAGES, lambda: Engine(config, BUILTIN))
         finder = _finder
@@ -67,7 +66,7 @@ def activate(*, children: bool = True) -> bool:
         environment.apply()
         if environment.OBSTACLE and "_macfix_autoload" not in sys.modules:  # no .pth has started it
             warn(f"children are not patched: {environment.OBSTACLE}; `macfix enable` reaches them")
-    if first and any(package in sys.modules for package in patches.PACKAGES):
+    if finder.engine is None and any(package in sys.modules for package in patches.PACKAGES):
         finder.start_engine()
     return True
 
@@ -81,9 +80,8 @@ def deactivate() -> list[str]:
     """
     global _finder
     finder, _finder = _finder, None
-    environment.restore()
+    environment.restore(inherited=True)
     sys.meta_path = [other for other in sys.meta_path if not hasattr(other, "is_macfix")]
-    environment.leave_out()
     return [] if finder is None or finder.engine is None else finder.engine.revert()
 
 
@@ -92,15 +90,15 @@ def status() -> Status:
 
     Loads the plugins if no target has been imported yet, so that all patches are listed.
     """
-    if _finder is None and waits():
+    if waits():
         activate(children=False)  # somebody asks before an upstream is imported
     if _finder is None:
         return Status(False, _why_not())
     engine = _finder.start_engine()
     if engine is None:
         return Status(False, "macfix cannot work here, and a warning said why")
-    entries, ledger = tuple(engine.entries()), engine.ledger
-    return Status(True, f"on {sys.platform}", entries, tuple(ledger.problems), dict(ledger.notes))
+    entries, problems = tuple(engine.entries()), tuple(engine.plugins.problems)
+    return Status(True, f"on {sys.platform}", entries, problems, dict(engine.ledger.notes))
 
 
 def active_finder() -> Finder | None:

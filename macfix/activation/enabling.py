@@ -196,7 +196,13 @@ def _failure_of_a_new_interpreter(flags: Sequence[str]) -> str:
     words = [sys.executable, *flags, *safe, "-c", _PROBE]
     try:
         done = subprocess.run(
-            words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+            words,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
         )
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
@@ -271,7 +277,7 @@ def _read(file: str) -> bytes | None:
 
 
 def _compile(file: str, *, anew: bool) -> None:
-    """Write the bytecode of *file*, all or none: each start would stumble over a part of it."""
+    """Write the bytecode of *file*, whole or not at all: a part of it would break every start."""
     bytecode = cache_from_source(file)
     loader = SourcelessFileLoader("", bytecode)
     unusable = (OSError, ImportError, EOFError, ValueError, TypeError)

@@ -79,24 +79,15 @@ def apply() -> None:
     os.environ.update(variables(os.environ))
 
 
-def restore() -> None:
-    """Take macfix's folder out of ``PYTHONPATH`` again, if :func:`apply` has put it there."""
-    global _added
-    if _added:
-        _take_out()
-    _added = False
+def restore(*, inherited: bool = False) -> None:
+    """Take macfix's folder out of ``PYTHONPATH`` again, if :func:`apply` has put it there.
 
-
-def leave_out() -> None:
-    """Take macfix's folder out of a ``PYTHONPATH`` that this process has from its parent.
-
-    It stays for a simulation, which cannot be taken back: children as plain Linux would give false
-    answers.
+    Args:
+        inherited: also if this process has it from its parent; but not in a simulation, which
+            cannot be taken back: children as plain Linux would give false answers.
     """
-    if not if_on(os.environ.get("MACFIX_SIMULATE")):
-        _take_out()
-
-
-def _take_out() -> None:
-    if rest := without_site(os.environ.pop("PYTHONPATH", "")):
+    global _added
+    ours = _added or (inherited and not if_on(os.environ.get("MACFIX_SIMULATE")))
+    if ours and (rest := without_site(os.environ.pop("PYTHONPATH", ""))):
         os.environ["PYTHONPATH"] = rest
+    _added = False

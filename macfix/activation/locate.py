@@ -158,7 +158,7 @@ def _names_python(text: str) -> bool:
 
 
 def _console_script(name: str) -> Found:
-    from importlib.metadata import distributions  # dear, and most programs are found before
+    from importlib.metadata import distributions  # slow to import, and rarely needed
 
     declared: list[str] = []
     unreadable: list[str] = []

@@ -111,9 +111,9 @@ def _check_reach(flags: Sequence[str]) -> None:
 
 def _other_order(program: Sequence[str]) -> str:
     """The message for a debugger, profiler or coverage that would be lost by an exec."""
-    words = [os.path.basename(sys.orig_argv[1]), *sys.orig_argv[2:]]
+    words = [*map(os.path.basename, sys.orig_argv[1:2]), *sys.orig_argv[2:]]
     at = next((i for i, w in enumerate(words) if os.path.basename(w) == "macfix"), 0)
-    tool = words[: at - 1] if words[at - 1] in ("-m", "--module") else words[:at]
+    tool = words[: at - 1] if words[at - 1 : at] in (["-m"], ["--module"]) else words[:at]
     return (
         "macfix replaces the process by the program, and whatever runs macfix here would be lost: "
         f"turn the order around: {' '.join(['python -m macfix', *tool, *program])}"

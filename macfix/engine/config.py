@@ -115,10 +115,12 @@ class Config:
         found += [f"{name} is set and names nothing: unset it" for name in self.empty]
         found += [f"{each} says neither on nor off, and counts as on" for each in self.unclear]
         if self.log and self.log not in LEVELS:
-            found.append(f"MACFIX_LOG is {self.log!r}, which is none of {', '.join(LEVELS)}")
+            found.append(f"MACFIX_LOG is {self.log!r}, not {' or '.join(LEVELS)}")
         both = sorted(self.skip & (self.only or frozenset()))
         if both:
-            found.append(f"MACFIX_ONLY and MACFIX_SKIP both name {', '.join(both)}: it is left out")
+            found.append(
+                f"MACFIX_ONLY and MACFIX_SKIP both name {', '.join(both)}, which is left out"
+            )
         return found
 
     def wrong_names(self, patches: Collection[str], plugins: Collection[str]) -> list[str]:

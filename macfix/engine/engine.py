@@ -19,7 +19,7 @@ from .changes import Changes
 from .config import Config
 from .diagnosis import diagnose
 from .errors import PatchFailedError, describe, warn
-from .ledger import Entry, Ledger, State
+from .ledger import Entry, Ledger, Problem, State
 from .patch import Answers, Diagnosis, Patch
 from .plugins import Plugins
 from .rewriting import rewrite
@@ -36,10 +36,10 @@ class Plan:
         needed: the patches that it needs and that did not fail so far, with the reasons.
     """
 
-    def __init__(self, target: str, needed: dict[Patch, str] | None = None) -> None:
+    def __init__(self, target: str) -> None:
         self.target, self.path = target, ""
         self.code: CodeType | None = None
-        self.needed = needed or {}
+        self.needed: dict[Patch, str] = {}
 
 
 class Engine:
@@ -48,7 +48,6 @@ class Engine:
     Attributes:
         config: the user's choices.
         plugins: what contributes patches.
-        targets: the dotted names of the modules that have patches.
         ledger: the state of every patch.
     """
 
@@ -62,27 +61,22 @@ class Engine:
             PatchFailedError: if ``MACFIX_STRICT`` is set, and a plugin cannot be loaded or a
                 variable is wrong.
         """
-        self._named_tree = _once.join_tree()
+        _once.join_tree()
         self._modules_before = frozenset(sys.modules)
         self.config = config
-        self.plugins = Plugins(config, builtin)
+        self.plugins = Plugins(config, builtin, self._problem)
         self.ledger = Ledger(self.plugins.observe)
-        self.targets = frozenset(self.plugins.targets)
         self._cache = cache.Cache(config.cache)
         self._changes: dict[str, dict[str, Changes]] = {}
         self._rewritten: set[str] = set()
-        self._reported = 0
         listen(config.log)
         if log.isEnabledFor(logging.INFO) and _once.is_first("what is patched", config.cache):
             atexit.register(self.ledger.sum_up)
-        self.plugins.check(self.config)
-        self._report_problems()
+        self.plugins.check(config)
 
     def patches(self, target: str) -> list[Patch]:
         """The patches of *target* that the user wants and that this platform can need."""
-        found = self.plugins.patches(target)
-        self._report_problems()
-        return [patch for patch in found if self._left_out(patch) is None]
+        return [each for each in self.plugins.patches(target) if self._left_out(each) is None]
 
     def _left_out(self, patch: Patch) -> tuple[State, str] | None:
         """Why *patch* is not even looked at, if so; the simulation counts as Darwin."""
@@ -101,7 +95,9 @@ class Engine:
         Raises:
             PatchFailedError: if a patch fails and ``MACFIX_STRICT`` is set; nothing else.
         """
-        patches = self.patches(spec.name)
+        return self._plan(spec, loader, self.patches(spec.name))
+
+    def _plan(self, spec: ModuleSpec, loader: Any, patches: list[Patch]) -> Plan:
         plan = Plan(spec.name)
         try:
             source = Source.of(spec, loader)
@@ -192,7 +188,7 @@ class Engine:
         return True
 
     def take_imported_targets(self) -> None:
-        """Look after targets that were imported before: only a live patch can still be installed.
+        """Enter what was imported before: only a live patch can still be installed there.
 
         Raises:
             PatchFailedError: if a patch fails and ``MACFIX_STRICT`` is set.
@@ -206,21 +202,19 @@ class Engine:
             patches = self.patches(target)
             live = [patch for patch in patches if patch.live]
             if live:
-                needed = self._needed(target, Source.of(spec, spec.loader), live)
-                self.executed(Plan(target, needed=needed), module)
-            reason = (
-                "it was imported before macfix was activated, or past it by another import hook"
-            )
-            if target not in self._modules_before:
-                reason = "a plugin imported it, at its top, before all patches were known"
+                self.executed(self._plan(spec, spec.loader, live), module)
+            reason = "a plugin imported it, at its top, before all patches were known"
+            if target in self._modules_before:
+                reason = (
+                    "it was imported before macfix was activated, or past it by another import hook"
+                    " (`python -m macfix PROGRAM` is earlier)"
+                )
             for patch in [each for each in patches if not each.live]:
                 self.ledger.enter(patch.name, target, State.LATE, f"{reason}, and is left as it is")
                 late.setdefault(reason, []).append(target)
         for reason, targets in late.items():
             names = ", ".join(dict.fromkeys(targets))
-            self._warn(
-                f"{names} left as imported: {reason} (`python -m macfix PROGRAM` is earlier)"
-            )
+            self._warn(f"{names} left as imported: {reason}")
 
     def revert(self) -> list[str]:
         """Undo every install; the answer says what could not be undone."""
@@ -232,8 +226,7 @@ class Engine:
             for name, changes in reversed(by_patch.items()):
                 left += [f"{target}: {name}: {problem}" for problem in changes.revert()]
         self._changes.clear()
-        if self._named_tree:
-            _once.leave_tree()
+        _once.leave_tree()
         return left
 
     # -- the ledger ----------------------------------------------------------------------------
@@ -272,18 +265,15 @@ class Engine:
             raise PatchFailedError(f"{target}: patch {patch.name}: {reason}") from error
         self._warn(
             f"{target}: patch {patch.name} failed and is left out: {reason} "
-            f"(`macfix status` has the traceback)"
+            f"(`macfix status -v` shows the traceback)"
         )
 
-    def _report_problems(self) -> None:
-        """Say what is wrong with plugins and variables, as far as it was not said yet."""
-        new = self.plugins.problems[self._reported :]
-        self._reported = len(self.plugins.problems)
-        self.ledger.problems += new
-        if new and self.config.strict:
-            raise PatchFailedError("; ".join(f"{p.where}: {p.message}" for p in new))
-        for problem in new:
-            self._warn(f"{problem.where}: {problem.message}")
+    def _problem(self, problem: Problem) -> None:
+        """Say what is wrong with a plugin or a variable."""
+        text = f"{problem.where}: {problem.message}"
+        if self.config.strict:
+            raise PatchFailedError(text)
+        self._warn(text)
 
     def _warn(self, message: str) -> None:
         if _once.is_first(message, self.config.cache):

@@ -10,7 +10,7 @@ _shown: dict[str | tuple[str, type[Warning], int], int] = {}  # for the warnings
 
 
 class MacfixError(Exception):
-    """Base class of macfix's own errors."""
+    """Base class of the engine's errors."""
 
 
 class PatchDefinitionError(MacfixError, ValueError):
@@ -30,7 +30,7 @@ def describe(error: BaseException) -> str:
     try:
         text = str(error)
     except Exception:
-        text = "<its text cannot be had>"
+        text = "<no text>"
     file = getattr(getattr(error, "obj", None), "__file__", None)  # of an AttributeError
     return f"{type(error).__name__}: {text}" + (f" (in {file})" if file else "")
 

@@ -70,7 +70,7 @@ class Finder:
     def _watches(self, name: str) -> bool:
         if self.engine is None:
             return not self._gave_up and name.partition(".")[0] in self._packages
-        return name in self.engine.targets
+        return name in self.engine.plugins.targets
 
     def _find_behind(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None

@@ -32,7 +32,7 @@ class Entry(NamedTuple):
         patch: the patch's name.
         target: the dotted name of the upstream module.
         state: the state of the patch there.
-        reason: why, in one line.
+        reason: why.
         traceback: the whole traceback where the state is ``failed``.
     """
 
@@ -96,7 +96,6 @@ class Ledger:
 
     Attributes:
         entries: the lines of patches to which something has happened, by patch and target.
-        problems: plugins that could not be loaded, patches that were refused, wrong names.
         notes: facts about this process, by name.
     """
 
@@ -107,7 +106,6 @@ class Ledger:
         """
         self._observe = observe
         self.entries: dict[tuple[str, str], Entry] = {}
-        self.problems: list[Problem] = []
         self.notes: dict[str, str] = {}
 
     def enter(
@@ -122,4 +120,4 @@ class Ledger:
     def sum_up(self) -> None:
         """Log which patches were applied in this process."""
         done = {each.patch for each in self.entries.values() if each.state is State.APPLIED}
-        log.info("%d patches applied: %s", len(done), ", ".join(sorted(done)))
+        log.info("patches applied: %s", ", ".join(sorted(done)) or "none")

@@ -25,7 +25,7 @@ class Loader:
         self._spec = spec
         self._finder = finder
         self._was_there = spec.name in sys.modules
-        self._existing: tuple[ModuleType, ModuleSpec] | None = None
+        self._existing: ModuleSpec | None = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         self._finder.start_engine()
@@ -33,14 +33,14 @@ class Loader:
         its_spec = getattr(module, "__spec__", None)
         if module is not None and its_spec is not None:
             # a plugin that was loaded just now has imported it, at its top
-            self._existing = (module, its_spec)
+            self._existing = its_spec
             return module
         create = getattr(self._inner, "create_module", None)
         return None if create is None else create(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        if self._existing is not None and self._existing[0] is module:
-            module.__spec__ = self._existing[1]
+        if self._existing is not None:
+            module.__spec__ = self._existing
             return  # it has executed
         self._step_aside(module)
         engine = self._engine()
@@ -86,6 +86,8 @@ class Loader:
             pass  # some loaders make modules that take no attributes; importlib lets them, too
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_inner":  # a copy is asked for its attributes before it has any
+            raise AttributeError(name)
         return getattr(self._inner, name)
 
     def __repr__(self) -> str:

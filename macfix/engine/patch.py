@@ -56,7 +56,7 @@ class Diagnosis(NamedTuple):
             state, reason = answer
             if state in ("needed", "not needed", "unknown") and isinstance(reason, str):
                 return cls(state, reason)
-        raise ValueError(f"diagnose() gave {answer!r}, not needed(), not_needed() or unknown()")
+        raise ValueError(f"diagnose() gave {answer!r}: no needed(), not_needed() or unknown()")
 
 
 Answers = dict[str, Diagnosis]
@@ -124,7 +124,7 @@ class Patch:
         if live not in (True, False) or (live and acts["rewrite"] is not None):
             raise _wrong(module, f"LIVE must be True, for a patch without rewrite(), not {live!r}")
         platforms = getattr(module, "PLATFORMS", cls.platforms)
-        if not isinstance(platforms, frozenset) or not platforms:
+        if not isinstance(platforms, frozenset) or {*map(type, platforms)} != {str}:
             raise _wrong(
                 module,
                 f"PLATFORMS must be a frozenset of values of sys.platform, not {platforms!r}",

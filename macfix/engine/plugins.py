@@ -33,19 +33,23 @@ class Plugins:
         problems: what was wrong with plugins; it is added to.
     """
 
-    def __init__(self, config: Config, builtin: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        builtin: Mapping[str, str],
+        tell: Callable[[Problem], object] = lambda _: None,
+    ) -> None:
         """
         Args:
             config: says which plugins must not be, or may be, loaded.
             builtin: macfix's own plugins: the modules by name, in the order to register them.
         """
         self.problems: list[Problem] = []
+        self._tell = tell
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
         self._patches: dict[str, tuple[Patch, ...]] = {}
         self._modules: dict[str, str] = {}
-        for name in config.block:
-            self.manager.set_blocked(name)
         for name, module in builtin.items():
             if name not in config.block:
                 self._register(name, partial(import_module, module))
@@ -56,7 +60,7 @@ class Plugins:
             if config.allows(point.name):
                 self._register(point.name, point.load)
         self.targets: dict[str, list[str]] = {}
-        for name, plugin in self._registered():
+        for name, plugin in self.manager.list_name_plugin():
             for target in self._ask(name, plugin, "macfix_targets"):
                 if isinstance(target, str):
                     self.targets.setdefault(target, []).append(name)
@@ -90,7 +94,7 @@ class Plugins:
 
     def observe(self, entry: Entry) -> None:
         """Tell the plugins the state of a patch."""
-        for name, plugin in self._registered():
+        for name, plugin in self.manager.list_name_plugin():
             self._ask(name, plugin, "macfix_outcome", entry=entry)
 
     def check(self, config: Config) -> None:
@@ -107,6 +111,7 @@ class Plugins:
         problem = Problem(where, message, text)
         if problem not in self.problems:
             self.problems.append(problem)
+            self._tell(problem)
 
     # -- registration --------------------------------------------------------------------------
 
@@ -114,7 +119,9 @@ class Plugins:
         try:
             # not by load_setuptools_entrypoints(): one distribution that cannot be read stops it
             # for all others, and it would take a stale entry point of macfix's own of that name
-            self.manager.register(load(), name=name)
+            plugin = load()
+            hash(plugin)  # or pluggy could ask none of the others, either
+            self.manager.register(plugin, name=name)
             self.manager.check_pending()
         except KeyboardInterrupt:
             raise
@@ -147,18 +154,15 @@ class Plugins:
                 else:
                     self.report(
                         point.name,
-                        f"{point.value} goes by the name of another plugin, {other}; ignored",
+                        f"{point.value} has the name of another plugin, {other}; ignored",
                     )
         return list(found.values())
 
     # -- asking --------------------------------------------------------------------------------
 
-    def _registered(self) -> list[tuple[str, Any]]:
-        return [(n, plugin) for n, plugin in self.manager.list_name_plugin() if plugin is not None]
-
     def _ask(self, name: str, plugin: Any, hook: str, **arguments: object) -> list[Any]:
         """What *plugin* alone answers; nothing if it raises or does not implement *hook*."""
-        others = [other for _, other in self._registered() if other is not plugin]
+        others = [other for _, other in self.manager.list_name_plugin() if other is not plugin]
         try:
             caller = self.manager.subset_hook_caller(hook, remove_plugins=others)
             return [item for answer in caller(**arguments) for item in answer]

@@ -174,25 +174,26 @@ class Loads:
 {importer}
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        return find(name) if name == "tractor.thing" else None
+        return find(name) if name == {name!r} else None
 {before}
 sys.meta_path.insert(0, Finder())
 {after}
 try:
-    import tractor.thing
-    print(sys.modules["tractor.thing"].answer)
+    import {name}
+    print(sys.modules[{name!r}].answer)
 except Exception as error:
     print(type(error).__name__, error)
 """
 
 
 @pytest.mark.parametrize("importer", IMPORTERS)
-@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("place", ["before", "after", "by itself"])
 def test_with_an_importer_that_misbehaves_it_is_as_without_macfix_or_patched(
     enabled: Environment, importer: str, place: str
 ) -> None:
     given = {"before": "", "after": "", place: "import macfix; macfix.activate()"}
-    code = MISBEHAVING.format(importer=IMPORTERS[importer], **given)
+    name = "tractor" if place == "by itself" else "tractor.thing"  # what the autoload waits for
+    code = MISBEHAVING.format(importer=IMPORTERS[importer], name=name, **given)
     answers = [
         enabled.run("-W", "ignore", "-c", code, MACFIX=value, **ON) for value in ("off", "on")
     ]

@@ -210,6 +210,13 @@ def test_what_macfix_needs_and_is_not_there_is_named(monkeypatch: pytest.MonkeyP
     assert enabling._failure_of_a_new_interpreter([]) == "wrapt_is_gone cannot be found"
 
 
+def test_what_is_printed_may_be_any_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    prints = r"import sys; sys.stdout.buffer.write(b'\xff\n'); sys.stderr.buffer.write(b'\xff\n')"
+    probe = enabling._PROBE.replace("wrapt", "wrapt_is_gone")
+    monkeypatch.setattr(enabling, "_PROBE", f"{prints}\n{probe}")
+    assert "wrapt_is_gone cannot be found" in enabling._failure_of_a_new_interpreter([])
+
+
 def test_without_site_there_is_no_way_in(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class WithoutSite:
         no_site = 1

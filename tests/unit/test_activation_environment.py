@@ -107,12 +107,12 @@ def test_what_was_inherited_is_left_out_unless_it_simulates(
     monkeypatch.setenv("PYTHONPATH", f"{SITE}:/a")
     if simulate is not None:
         monkeypatch.setenv("MACFIX_SIMULATE", simulate)
-    environment.leave_out()
+    environment.restore(inherited=True)
     assert os.environ["PYTHONPATH"] == left
 
 
 def test_what_was_inherited_alone_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", SITE)
-    environment.leave_out()
+    environment.restore(inherited=True)
     assert "PYTHONPATH" not in os.environ
-    environment.leave_out()
+    environment.restore(inherited=True)

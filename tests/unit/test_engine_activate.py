@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -176,6 +177,56 @@ def test_a_target_imported_before_is_left_alone_with_one_warning(folder: Path) -
     assert "`python -m macfix PROGRAM`" in warned[0]
 
 
+def test_a_live_patch_at_an_importer_that_raises_costs_that_target_only(folder: Path) -> None:
+    (folder / "own_plugin" / "p.py").write_text(PATCH + "\nLIVE = True\n")
+    (folder / "tractor" / "other.py").write_text(UPSTREAM)
+    hooks = folder / "own_plugin" / "__init__.py"
+    targets = {"tractor.thing": ("p",), "tractor.other": ("p",)}
+    hooks.write_text(re.sub("PATCHES = .*", f"PATCHES = {targets}", hooks.read_text()))
+    program = """
+    import tractor.thing, tractor.other, macfix
+    class Raises:
+        def get_filename(self, name): return "/nowhere.py"
+        def get_data(self, path): raise RuntimeError("get_data")
+    tractor.thing.__spec__.loader = Raises()
+    macfix.activate()
+    print(tractor.thing.answer, tractor.other.answer)
+    print([str(e.state) for e in macfix.status().entries if e.patch == "own-p"])
+    """
+    lines = run(folder, program, **FORCED)
+    assert lines[:2] == ["1 42", "['failed', 'applied']"]
+    assert any("looking at the source raised: RuntimeError: get_data" in line for line in lines)
+
+
+def test_what_only_status_comes_upon_is_in_it(folder: Path) -> None:
+    (folder / "own_plugin" / "p.py").write_text("answer = 'no patch'\n")
+    program = """
+    import sys, macfix
+    if sys.platform != "darwin":
+        from macfix import simulate
+        simulate.start("1")  # MACFIX_FORCE, as other tests have it, loads all patches at once
+    macfix.activate()
+    print([problem.where for problem in macfix.status().problems])
+    """
+    first, *others = run(folder, program, MACFIX_SIMULATE_DIR=str(folder / "shm"))
+    assert first == "['own']"
+    assert sum("it has no diagnose(source)" in line for line in others) == 1
+
+
+def test_strict_raises_each_time(folder: Path) -> None:
+    add_to_the_top(folder, "1 / 0")
+    program = """
+    import tractor, macfix
+    for _ in range(2):
+        try:
+            macfix.activate()
+        except Exception as error:
+            print(error)
+    """
+    said = "own: the plugin cannot be loaded: ZeroDivisionError: division by zero"
+    assert run(folder, program, MACFIX_STRICT="1", **FORCED) == [said, said]
+
+
 def test_a_live_patch_is_installed_into_a_target_that_was_imported_before(folder: Path) -> None:
     (folder / "own_plugin" / "p.py").write_text(PATCH + "\nLIVE = True\n")
     program = """
@@ -281,7 +332,8 @@ def test_a_target_that_a_plugin_imports_is_late_and_said_to_be(folder: Path) -> 
     """
     lines = run(folder, program, **FORCED)
     assert lines[0] == "1 ['target already imported']"
-    assert sum("a plugin imported it, at its top" in line for line in lines) == 1
+    (warned,) = [line for line in lines if "a plugin imported it, at its top" in line]
+    assert "python -m macfix" not in warned  # which would be too late as well
 
 
 def test_status_is_plain_data_too(folder: Path) -> None:

@@ -68,7 +68,7 @@ def test_this_platform_or_the_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> 
         ({"MACFIX_ONLY": ""}, "MACFIX_ONLY is set and names nothing: unset it"),
         (
             {"MACFIX_ONLY": "a,b", "MACFIX_SKIP": "b"},
-            "MACFIX_ONLY and MACFIX_SKIP both name b: it is left out",
+            "MACFIX_ONLY and MACFIX_SKIP both name b, which is left out",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import inspect
@@ -490,8 +491,25 @@ def test_an_error_without_a_text_costs_no_more_than_another_one(upstream: FakeUp
 
     upstream.write(MOD, "answer = 1")
     upstream.patch(make_patch("broken", diagnose=broken), make_patch("sound"))
-    with pytest.warns(MacfixWarning, match="MuteError: <its text cannot be had>"):
+    with pytest.warns(MacfixWarning, match="MuteError: <no text>"):
         assert upstream.load().answer == 42
+
+
+def test_a_failing_patch_is_told_with_the_command_that_shows_the_traceback(
+    upstream: FakeUpstream,
+) -> None:
+    upstream.write(MOD, "answer = 1")
+    upstream.patch(make_patch(install=lambda module, changes: 1 / 0))
+    with pytest.warns(MacfixWarning, match=r"`macfix status -v` shows the traceback"):
+        assert upstream.load().answer == 1
+
+
+def test_a_loader_can_be_copied(upstream: FakeUpstream) -> None:
+    upstream.write(MOD, "answer = 1")
+    upstream.patch(make_patch())
+    spec = importlib.util.find_spec(MOD)
+    assert spec is not None
+    assert copy.copy(spec.loader).get_filename(MOD) == spec.origin  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("act", ["diagnose", "rewrite", "install"])
@@ -614,7 +632,7 @@ def test_a_wrong_name_is_one_warning_with_the_nearest_right_one(upstream: FakeUp
     with pytest.warns(MacfixWarning) as warned:
         engine = upstream.patch(make_patch(), config=wrong)
     assert [str(w.message) for w in warned] == [f"settings: {said}"]
-    assert [problem.message for problem in engine.ledger.problems] == [said]
+    assert [problem.message for problem in engine.plugins.problems] == [said]
     strict = Config(skip=frozenset({"fake-sme"}), strict=True)
     with pytest.raises(PatchFailedError, match="did you mean fake-some"):
         upstream.patch(make_patch(), config=strict)

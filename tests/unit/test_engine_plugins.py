@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,21 @@ def test_a_plugin_may_be_any_object(site: Site) -> None:
     assert names(Plugins(Config(), {})) == ["theirs-some"]
 
 
+def test_a_plugin_that_pluggy_cannot_keep_costs_itself_only(site: Site) -> None:
+    @dataclass
+    class NoHash:
+        name: str = "a dataclass that can be changed has no hash"
+
+    name = make_plugin()
+    sys.modules[name].plugin = NoHash()  # type: ignore[attr-defined]
+    site.add("dist", entry_point(theirs=f"{name}:plugin"))
+    plugins = Plugins(Config(), {"own": make_plugin(make_patch())})
+    assert names(plugins) == ["own-some"]
+    assert problems(plugins) == {
+        "theirs": "the plugin cannot be loaded: TypeError: unhashable type: 'NoHash'"
+    }
+
+
 def test_patches_are_asked_for_when_their_target_is(site: Site) -> None:
     asked: list[str] = []
 
@@ -131,8 +147,8 @@ def test_a_plugin_by_the_name_of_another_one_is_refused_aloud(site: Site) -> Non
     plugins = Plugins(Config(), {"own": own})
     assert names(plugins) == ["own-d", "same-a"]
     assert problems(plugins) == {
-        "own": f"{second} goes by the name of another plugin, {own}; ignored",
-        "same": f"{third} goes by the name of another plugin, {first}; ignored",
+        "own": f"{second} has the name of another plugin, {own}; ignored",
+        "same": f"{third} has the name of another plugin, {first}; ignored",
     }
 
 
@@ -308,7 +324,7 @@ def test_a_broken_plugin_is_one_warning_and_keeps_its_traceback(tmp_path: Path) 
             assert upstream.load().answer == 42
         assert len(warned) == 1
         assert states(engine) == {f"sound-some@{MOD}": "applied"}
-        (problem,) = engine.ledger.problems
+        (problem,) = engine.plugins.problems
         assert "in macfix_patches" in (problem.traceback or "")
     finally:
         upstream.close()
@@ -334,6 +350,26 @@ def test_plugins_are_told_the_state_of_each_patch(tmp_path: Path) -> None:
     assert seen == [f"fake-some {MOD} applied"]
 
 
+def test_an_observer_that_raises_is_told_of_at_once(tmp_path: Path) -> None:
+    def macfix_outcome(entry: Any) -> None:
+        raise ZeroDivisionError("it looks away")
+
+    upstream = FakeUpstream(tmp_path)
+    upstream.write(MOD, "answer = 1")
+    observer = make_plugin(by_target={}, macfix_outcome=macfix_outcome)
+    plugins = {"fake": make_plugin(make_patch()), "observer": observer}
+    try:
+        upstream.patch(plugins=plugins)
+        with pytest.warns(MacfixWarning, match="observer: macfix_outcome raised ZeroDivisionErr"):
+            assert upstream.load().answer == 42
+        upstream.forget()
+        upstream.patch(plugins=plugins, config=Config(strict=True))
+        with pytest.raises(PatchFailedError, match="it looks away"):
+            upstream.load()
+    finally:
+        upstream.close()
+
+
 # -- a patch module --------------------------------------------------------------------------------
 
 
@@ -346,6 +382,7 @@ def test_plugins_are_told_the_state_of_each_patch(tmp_path: Path) -> None:
         ({"repro": "text"}, "repro must be a function"),
         ({"PLATFORMS": frozenset()}, "PLATFORMS must be a frozenset"),
         ({"PLATFORMS": "darwin"}, "PLATFORMS must be a frozenset"),
+        ({"PLATFORMS": frozenset({("darwin",)})}, "PLATFORMS must be a frozenset"),
         ({"LIVE": "yes"}, "LIVE must be True, for a patch without rewrite"),
         ({"LIVE": True, "rewrite": lambda tree: tree}, "LIVE must be True, for a patch without"),
     ],

@@ -122,6 +122,20 @@ def test_a_folder_that_others_can_change_is_not_asked(
         assert count_of_warnings(temporary / "cache") == 1
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError("no usable folder"), AttributeError("mine")])
+def test_without_a_folder_for_temporary_files_it_is_said_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def gettempdir() -> str:
+        raise error
+
+    monkeypatch.setattr(tempfile, "gettempdir", gettempdir)
+    assert count_of_warnings(None, "nowhere") == 1
+    for count in (1, 0):  # what it has suffices
+        start_another_process(monkeypatch)
+        assert count_of_warnings(tmp_path / "cache") == count
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_where_the_folder_is_another_users_nothing_is_written(tmp_path: Path) -> None:
     """So it is under sudo."""
@@ -145,10 +159,13 @@ def test_files_of_yesterday_are_removed(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_tree_is_named_once_and_its_name_can_be_taken_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert not once.join_tree()
-    assert os.environ[once.VARIABLE] == "0a"
+    once.join_tree()
+    once.leave_tree()
+    assert os.environ[once.VARIABLE] == "0a"  # it had a name before
     monkeypatch.delenv(once.VARIABLE)
-    assert once.join_tree()
-    assert os.environ[once.VARIABLE].isalnum()
+    once.join_tree()
+    name = os.environ[once.VARIABLE]
+    once.join_tree()  # as of two engines that are built at once
+    assert os.environ[once.VARIABLE] == name and name.isalnum()
     once.leave_tree()
     assert once.VARIABLE not in os.environ

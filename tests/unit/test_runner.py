@@ -306,6 +306,14 @@ def test_whoever_runs_macfix_in_its_own_process_is_told_the_other_order(
         assert "ran __main__" in shown.stdout
 
 
+def test_an_interpreter_that_was_given_nothing_is_told_the_order_too(twins: Twins) -> None:
+    write(twins.folder, "print('ran')\n")
+    calls = "import macfix.cli; print(macfix.cli.main(['run', 'prog.py']))\n"
+    shown = twins.alone([], stdin=calls)
+    assert (shown.stdout, "Traceback" in shown.stderr) == ("2\n", False)
+    assert "turn the order around: python -m macfix prog.py" in shown.stderr
+
+
 COVERAGE = """\
 import runpy, sys
 del sys.argv[:2]  # its own name, and `run`

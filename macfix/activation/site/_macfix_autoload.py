@@ -66,7 +66,10 @@ def find_spec(name, path=None, target=None):
     finally:
         _asked.discard(call)
     if spec is not None and hasattr(spec.loader, "exec_module"):
-        spec.loader = _loader_before(spec)
+        try:  # noqa: SIM105 (contextlib is one import more)
+            spec.loader = _loader_before(spec)
+        except Exception:
+            pass  # an importer with specs of its own: the module runs as it is
     return spec
 
 
