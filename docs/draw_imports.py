@@ -1,4 +1,4 @@
-"""Draws which room of macfix imports which, into architecture.md: `python docs/draw_imports.py`.
+"""Draws which package of macfix imports which, into architecture.md: `python docs/draw_imports.py`.
 
 `--check` changes nothing, and fails if the drawing is out of date. A test runs that.
 """
@@ -31,7 +31,7 @@ def main(check: bool) -> int:
 
 
 def drawing() -> str:
-    """Two drawings: the rooms of the house, and the modules of the engine."""
+    """Two drawings: the packages, and the modules of the engine."""
     graph = imports()
     between = {(room_of(a), room_of(b)) for a, others in graph.items() for b in others}
     inside = {
@@ -42,7 +42,7 @@ def drawing() -> str:
     }
     return "\n".join(
         [
-            "The rooms:",
+            "The packages:",
             "",
             *chart({(a, b) for a, b in between if a != b}),
             "",

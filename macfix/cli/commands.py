@@ -205,7 +205,7 @@ def _help(words: list[str]) -> int:
 
 
 def _text(name: str) -> str:
-    from importlib import resources  # dear, and no program needs it
+    from importlib import resources  # slow to import, and no program needs it
 
     return (resources.files(__package__) / "help" / f"{name}.txt").read_text("utf-8")
 

@@ -13,7 +13,7 @@ from macfix.darwin.facts import NOT_SIMULATED, Fact, facts
 
 from . import output
 
-DIFFERS, OK, LINUX = "differs", "ok", "not simulated"
+DIFFERS, OK, UNSIMULATED = "differs", "ok", "not simulated"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
         rows = [{"verdict": said} | asdict(fact) for said, fact in found]
         print(json.dumps(about | {"facts": rows}, indent=2))
     else:
-        left = sum(said == LINUX for said, _ in found)
+        left = sum(said == UNSIMULATED for said, _ in found)
         besides = f", {left} are not simulated" if left else ""
         if args.verbosity >= 0:
             print(f"{kernel()}\n{len(differ)} of {len(found)} facts about XNU differ{besides}.\n")
@@ -49,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
 def verdict(fact: Fact) -> str:
     """Whether *fact* is as expected, in a word or two."""
     if fact.what in NOT_SIMULATED and simulate.active():
-        return LINUX
+        return UNSIMULATED
     return OK if fact.holds else DIFFERS
 
 

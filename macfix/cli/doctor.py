@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print what was found, the worst first; the answer is how bad it is (0, 1 or 2)."""
     found = [one for check in CHECKS for one in _safely(check, args)]
-    # a set, as two checks may come upon the same: a folder that nothing can be kept in
+    # a set, as two checks may come upon the same: a folder that cannot be written to
     problems = sorted({one for one in found if isinstance(one, Problem)}, reverse=True)
     worst = max((problem.level for problem in problems), default=0)
     rows = [one for one in found if not isinstance(one, Problem)]

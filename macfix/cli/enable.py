@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="change nothing; say whether macfix is enabled here"
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask whether that is meant")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -76,5 +76,5 @@ def _installed() -> bool:
     """Whether interpreters of this environment find this macfix without PYTHONPATH, too."""
     env = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     words = [sys.executable, "-c", "import macfix; print(ascii(macfix.__file__))"]
-    done = subprocess.run(words, env=env, cwd="/", capture_output=True, text=True, timeout=60)
-    return ascii(macfix.__file__) in done.stdout
+    done = subprocess.run(words, env=env, cwd="/", capture_output=True, timeout=60)
+    return ascii(macfix.__file__).encode() in done.stdout

@@ -41,11 +41,11 @@ def run(words: Sequence[str], *, simulate: str | None, patched: bool) -> NoRetur
         for text in config.complaints():  # else it would be said where an upstream is imported
             print(f"macfix: {text}", file=sys.stderr)
     program = locate(words)
-    _close_what_was_closed()
+    _close_again_what_was_closed()
     runner.run(program, changes)
 
 
-def _close_what_was_closed() -> None:
+def _close_again_what_was_closed() -> None:
     """Close the standard streams that the program would have found closed without macfix.
 
     SQLite opens `/dev/null` in their place, as whatever is opened first would get their numbers.

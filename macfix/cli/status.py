@@ -102,6 +102,7 @@ def probe(simulate: str | None) -> Report:
     another one that leaves that target out."""
     report = Report()
     while True:
+        report.lacking.clear()
         answers, ended = _run_probe(simulate, report)
         died_of: str | None = answers[-1].get("importing") if answers else None
         for answer in answers:
@@ -112,7 +113,7 @@ def probe(simulate: str | None) -> Report:
             report.status = answer.get("status", report.status)
         if died_of is None or died_of in report.problems:
             return report
-        report.problems[died_of] = f"importing it ended the process: {ended}\n{report.errors}"
+        report.problems[died_of] = f"{report.errors}importing it ended the process: {ended}"
 
 
 def _run_probe(simulate: str | None, report: Report) -> tuple[list[dict[str, Any]], str]:

@@ -463,6 +463,10 @@ def test_the_traceback_of_a_failed_patch_is_shown_on_demand(folder: Path) -> Non
         ("raise SystemExit('no')\n", "SystemExit: no"),
         ("import os\nos._exit(3)\n", "importing it ended the process: exit code 3"),
         ("import os\nos.abort()\n", "importing it ended the process: signal 6"),
+        (
+            "import os, sys\nprint('noise', file=sys.stderr)\nos.abort()\n",
+            "importing it ended the process: signal 6",
+        ),
     ],
 )
 def test_a_target_that_cannot_be_imported_is_shown_as_such(
@@ -472,6 +476,21 @@ def test_a_target_that_cannot_be_imported_is_shown_as_such(
     done = status(folder)
     assert done.returncode == 1
     assert told in line(done.stdout, "  problem  tractor.own: cannot be imported: ")
+
+
+def test_what_lacks_a_package_is_named_once_though_another_target_ends_the_process(
+    folder: Path,
+) -> None:
+    (folder / "own_plugin" / "__init__.py").unlink()
+    given = {"tractor.a": ["patch"], "tractor.b": ["patch"]}
+    lay_out_plugin(folder / "more", "more", {"patch": PATCH}, given)
+    (folder / "tractor" / "a.py").write_text("import not_installed_anywhere\n")
+    (folder / "tractor" / "b.py").write_text("import os\nos._exit(3)\n")
+    path = f"{REPOSITORY}:{folder}:{folder / 'more'}"
+    done = run(folder, *SIMULATED, "status", "--json", MACFIX_BLOCK="own", PYTHONPATH=path)
+    answer = json.loads(done.stdout)
+    assert answer["missing_packages"] == {"not_installed_anywhere": ["tractor.a"]}
+    assert list(answer["not_imported"]) == ["tractor.b"]
 
 
 def test_what_is_wrong_of_several_targets_is_said_once_and_first(folder: Path) -> None:

@@ -318,7 +318,7 @@ def test_the_home_is_read_only(user: User, tmp_path: Path) -> None:
     user.types("touch ~/file", code=1)
     user.types("python -m macfix market_data.py", "Permission denied", "500 rows read")
     export = 'export MACFIX_STATE_DIR="$(mktemp -d)"'
-    user.types("python -m macfix doctor", "nothing can be kept in ~", export, code=1)
+    user.types("python -m macfix doctor", "cannot write to ~", export, code=1)
     home.chmod(0o755)
     assert list(home.iterdir()) == []
 

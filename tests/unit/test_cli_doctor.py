@@ -146,7 +146,7 @@ def test_leaked_segments(patient: Patient) -> None:
         ("MACFIX_SKIPP", "own-patch", "macfix has no variable MACFIX_SKIPP"),
         ("MACFIX_SKIP", "", "MACFIX_SKIP is set and names nothing"),
         ("MACFIX_STATE_DIR", "relative", "relative is not an absolute path"),
-        ("MACFIX_STATE_DIR", "/dev/null/x", "nothing can be kept in /dev/null/x/shm: Not a"),
+        ("MACFIX_STATE_DIR", "/dev/null/x", "cannot write to /dev/null/x/shm: Not a"),
     ],
 )
 def test_a_variable(patient: Patient, variable: str, value: str, words: str) -> None:
@@ -205,7 +205,7 @@ def test_under_sudo_the_user_is_whoever_called_it(patient: Patient) -> None:
 def test_a_home_that_nothing_can_be_kept_in(patient: Patient) -> None:
     patient.env["HOME"] = "/dev/null"
     del patient.env["XDG_CACHE_HOME"]
-    fixes = [fix for what, fix in patient.problems().items() if "nothing can be kept in" in what]
+    fixes = [fix for what, fix in patient.problems().items() if "cannot write to" in what]
     assert len(fixes) == 2
     assert not any("kept" in what for what in patient.problems(" && ".join(fixes)))
 
@@ -517,7 +517,7 @@ def test_on_a_full_disk_nothing_can_be_kept_and_no_half_a_report_stays(patient: 
         f"{MACFIX} doctor\n{MACFIX} doctor --report it.txt\necho $?\nls -A\n"
     )
     done = patient.run(f"unshare --mount sh {script}")
-    assert "nothing can be kept in" in done.stdout and "No space left on device" in done.stdout
+    assert "cannot write to" in done.stdout and "No space left on device" in done.stdout
     assert done.stdout.endswith("1\nfull\n"), str(done)
     assert "macfix: [Errno 28] No space left on device: 'it.txt'" in done.stderr
 

@@ -343,7 +343,7 @@ def test_so_is_a_place_for_it_that_can_be_none(
 ) -> None:
     monkeypatch.setenv(place.STATE_DIR_VARIABLE, "/dev/null/x")
     assert shell.run(*words) == "" and shell.code == 1
-    assert "nothing can be kept in /dev/null/x/shm: Not a directory" in shell.err
+    assert "cannot write to /dev/null/x/shm: Not a directory" in shell.err
 
 
 def test_whoever_has_no_home_or_no_registry_is_told(
