@@ -18,7 +18,7 @@ from . import cache
 from .changes import Changes
 from .config import Config
 from .diagnosis import diagnose
-from .errors import PatchFailedError, describe, warn
+from .errors import PatchFailedError, describe, warn_once
 from .ledger import Entry, Ledger, Problem, State
 from .patch import Answers, Diagnosis, Patch
 from .plugins import Plugins
@@ -276,5 +276,4 @@ class Engine:
         self._warn(text)
 
     def _warn(self, message: str) -> None:
-        if _once.is_first(message, self.config.cache):
-            warn(message)
+        warn_once(message, self.config.cache)

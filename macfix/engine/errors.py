@@ -6,6 +6,8 @@ import contextlib
 import sys
 import warnings
 
+from macfix import _once
+
 _shown: dict[str | tuple[str, type[Warning], int], int] = {}  # for the warnings module
 
 
@@ -49,3 +51,9 @@ def warn(message: str) -> None:
         if sys.stderr is not None:
             with contextlib.suppress(Exception):  # closed, or no file at all: nobody is left
                 print(f"MacfixWarning: {message}", file=sys.stderr)
+
+
+def warn_once(message: str, folder: str | None = None) -> None:
+    """Warn unless a process of this tree has said *message*; *folder* is where that is kept."""
+    if _once.is_first(message, folder):
+        warn(message)

@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import TypeVar
 
+Node = TypeVar("Node", bound=ast.AST)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def nodes(tree: ast.AST, kind: type[Node]) -> Iterator[Node]:
+    """Yield the nodes of `kind` anywhere in `tree`."""
+    return (node for node in ast.walk(tree) if isinstance(node, kind))
 
 
 def definition(tree: ast.AST, qualname: str) -> Function | ast.ClassDef | None:
@@ -31,11 +38,7 @@ def function(tree: ast.AST, qualname: str) -> Function | None:
 
 def calls(node: ast.AST, name: str) -> list[ast.Call]:
     """Return the calls of `name(...)` and of `anything.name(...)` in `node`, in source order."""
-    found = [
-        call
-        for call in ast.walk(node)
-        if isinstance(call, ast.Call) and _last_name(call.func) == name
-    ]
+    found = [call for call in nodes(node, ast.Call) if _last_name(call.func) == name]
     return sorted(found, key=lambda call: (call.lineno, call.col_offset))
 
 
@@ -46,10 +49,8 @@ def mentions(node: ast.AST, name: str) -> bool:
 
 def has_constant(node: ast.AST, value: object) -> bool:
     """Say whether the literal `value` stands anywhere in `node`, as a whole."""
-    return any(
-        isinstance(part, ast.Constant) and type(part.value) is type(value) and part.value == value
-        for part in ast.walk(node)
-    )
+    constants = (part.value for part in nodes(node, ast.Constant))
+    return any(type(found) is type(value) and found == value for found in constants)
 
 
 def is_code(node: ast.AST, code: str) -> bool:
@@ -76,8 +77,8 @@ def around(tree: ast.AST, node: ast.AST) -> list[ast.AST]:
 
 def imports_from(tree: ast.AST, module: str) -> Iterator[ast.ImportFrom]:
     """Yield the `from module import ...` statements anywhere in `tree`."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module == module and node.level == 0:
+    for node in nodes(tree, ast.ImportFrom):
+        if node.module == module and node.level == 0:
             yield node
 
 

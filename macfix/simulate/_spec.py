@@ -11,7 +11,7 @@ from ._errors import SimulationError
 
 NAMES = (PSHMNAMLEN - 1, PSHMNAMLEN)
 PAGES = (4096, 16384)
-WRITES = ("EPIPE", "ECONNRESET", "EPROTOTYPE", "ENOTCONN")
+WRITES = ("EPIPE", "ECONNRESET", "EPROTOTYPE", "EAFNOSUPPORT", "ENOTCONN")
 PEERCRED = ("absent", "present")
 _CHOICES: dict[str, tuple[int | str, ...]] = {
     "names": NAMES,
@@ -22,7 +22,7 @@ _CHOICES: dict[str, tuple[int | str, ...]] = {
 
 _FORM = (
     "expected '1' or a comma separated list of names=30|31, page=4096|16384, files=NUMBER, "
-    "guests=MODULE[:MODULE...], write=EPIPE|ECONNRESET|EPROTOTYPE|ENOTCONN, "
+    "guests=MODULE[:MODULE...], write=EPIPE|ECONNRESET|EPROTOTYPE|EAFNOSUPPORT|ENOTCONN, "
     "peercred=absent|present"
 )
 
@@ -36,8 +36,9 @@ class Spec:
         page: bytes of a memory page: 16384 on Apple silicon, 4096 on Intel.
         files: the soft limit of open files.
         guests: further top-level modules that are to see ``sys.platform == "darwin"``.
-        write: the error of a write to a closed peer of a Unix socket, by name. ``EPIPE`` is what
-            XNU's published source says, the others are what programs reported.
+        write: the error of a write to a closed peer of a Unix socket, by name. ``EPIPE`` and
+            ``ENOTCONN`` are what XNU gives there; the others it gives on TCP, which upstream's
+            one ``send()`` serves as well.
         peercred: whether Python's ``socket`` knows ``LOCAL_PEERCRED``.
     """
 

@@ -113,10 +113,23 @@ def test_a_foreign_owner_is_refused_and_both_are_named(
     stranger = os.getuid() + 1
     (base / f"tractor-{stranger}").mkdir()
     monkeypatch.setattr(os, "getuid", lambda: stranger)
+    monkeypatch.setattr(os, "geteuid", lambda: stranger)
     with pytest.raises(PermissionError, match="sudo rm") as caught:
         runtime_dir(base=base)
     assert str(stranger) in str(caught.value)
     assert str(stranger - 1) in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user for a while")
+def test_what_it_has_made_itself_is_its_own(base: Path) -> None:
+    code = (
+        "from macfix.darwin.sockets.runtime_dir import runtime_dir; import os, pathlib; "
+        "os.seteuid(65534); print(runtime_dir(base=pathlib.Path()))"
+    )
+    env = {"PYTHONPATH": str(REPOSITORY)}
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=base, env=env, capture_output=True, text=True)
+    assert done.stdout == f"{OWN}\n", done.stderr
 
 
 def test_a_base_in_which_others_can_replace_it_is_refused(base: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 import trio
 import trio.testing
 
-from macfix import Changes
+from macfix import Changes, MacfixWarning
 from macfix.patches.aio import (
     deribit_feeds,
     guest_abandoned,
@@ -130,14 +130,16 @@ def test_the_grace_period_ends_a_stopping_that_hangs(
     assert feeds.stopped == []
 
 
-def test_trouble_of_the_stopping_is_the_cause_of_the_error_that_led_to_it(
-    install: Install,
-) -> None:
-    feeds = Feeds(failure=OSError("the exchange is gone"))
+def test_trouble_of_the_stopping_is_said_and_takes_no_errors_place(install: Install) -> None:
+    feeds, error = Feeds(failure=OSError("the exchange is gone")), LeftError()
+    error.__cause__ = KeyError("why")
     install(deribit_feeds, feeds.module)
-    with pytest.raises(LeftError) as caught:
-        trio.run(leave_by, LeftError(), feeds)
-    assert isinstance(caught.value.__cause__, OSError)
+    with (
+        pytest.raises(LeftError) as caught,
+        pytest.warns(MacfixWarning, match="could not be stopped: OSError: the exchange is gone"),
+    ):
+        trio.run(leave_by, error, feeds)
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 # -- aio-ib-clients ------------------------------------------------------------------------------
@@ -201,6 +203,22 @@ def test_clients_that_upstream_forgets_are_disconnected_in_the_end(
             asyncio.run(use(module, error))
     assert client.disconnects == 1
     assert module._client_cache == {}
+
+
+def test_a_client_that_cannot_be_disconnected_keeps_no_other_one_connected(
+    install: Install,
+) -> None:
+    class Stuck(Client):
+        def disconnect(self) -> None:
+            raise OSError("its socket is gone")
+
+    first, last = Client(), Client()
+    module = ib_module({"first": first, "stuck": Stuck(), "last": last}, LeftError())
+    install(ib_clients, module)
+    with pytest.raises(OSError, match="socket is gone") as caught:
+        asyncio.run(use(module))
+    assert (first.disconnects, last.disconnects) == (1, 1)
+    assert module._client_cache == {} and isinstance(caught.value.__context__, LeftError)
 
 
 def test_clients_that_the_caller_keeps_stay_connected(install: Install) -> None:

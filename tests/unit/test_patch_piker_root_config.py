@@ -90,6 +90,24 @@ def test_a_users_own_file_is_another_matter(config: Any, monkeypatch: pytest.Mon
     assert said(config, "conf") == []
 
 
+def test_under_sudo_all_of_it_is_the_users_and_nothing_is_said(
+    config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`HOME` is theirs there, and `$USER` is root, whom the command would give all of it."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(patch, "owner_is_somebody_else", lambda path: True)
+    assert said(config, "conf") == []
+
+
+def test_a_link_to_a_file_of_the_systems_is_no_file_of_roots(
+    config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = config._config_dir / "hosts"
+    link.symlink_to("/etc/hosts")
+    monkeypatch.setattr(patch, "owner_is_somebody_else", lambda path: path == str(link))
+    assert said(config, "conf") == []
+
+
 def test_what_lies_beside_the_configuration_counts(
     config: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

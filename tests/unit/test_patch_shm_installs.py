@@ -384,7 +384,7 @@ def test_a_limit_that_is_high_enough_is_left_alone(monkeypatch: pytest.MonkeyPat
     notes: dict[str, str] = {}
     changes = Changes(notes)
     open_files.install(module_with(), changes)
-    assert "4096" in notes["open files"]
+    assert notes == {}  # or it would take the place of the one that says what was changed
     assert changes.revert() == []
 
 

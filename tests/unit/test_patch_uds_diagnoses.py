@@ -432,6 +432,7 @@ CASES = [
 for name, word in {
     "transport-reset": "ECONNRESET",
     "transport-eprototype": "EPROTOTYPE",
+    "transport-eafnosupport": "EAFNOSUPPORT",
     "transport-enotconn": "ENOTCONN",
 }.items():
     send = """

@@ -20,7 +20,7 @@ from macfix import Changes
 from macfix.darwin.sockets import runtime_dir as runtime_dir_module
 from macfix.darwin.sockets.credentials import LOCAL_PEERCRED, LOCAL_PEERPID, PeerCredentialsError
 from macfix.patches.runtime import dir as runtime_dir
-from macfix.patches.transport import enotconn, eprototype, reset
+from macfix.patches.transport import eafnosupport, enotconn, eprototype, reset
 from macfix.patches.uds import (
     _repro,
     connected_pid,
@@ -410,6 +410,7 @@ def test_every_signature_of_get_rt_dir_leads_to_the_same_folder(install: Any, ba
 TRANSPORTS = {
     errno.ECONNRESET: reset,
     errno.EPROTOTYPE: eprototype,
+    errno.EAFNOSUPPORT: eafnosupport,
     errno.ENOTCONN: enotconn,
 }
 
@@ -582,6 +583,25 @@ def test_a_socket_is_touched_and_nothing_else_is(
         os.unlink(path)
 
     hours_of(main, str(sandbox.root / "a.sock"))
+
+
+def test_a_folder_that_is_still_there_stays_as_it_is(
+    start_listener: Callable[[str], Any], sandbox: Sandbox
+) -> None:
+    """It may be the user's home, or a folder that others are to enter."""
+    own = sandbox.root / "own"
+    own.mkdir()
+    own.chmod(0o755)
+
+    async def main(path: str) -> None:
+        async with await start_listener(path):
+            os.unlink(path)
+            await trio.sleep(2 * removed_socket.SECONDS)
+            assert os.path.exists(path)
+        os.unlink(path)
+
+    hours_of(main, str(own / "a.sock"))
+    assert own.stat().st_mode & 0o777 == 0o755
 
 
 def test_a_path_that_cannot_be_had_back_is_left(

@@ -31,6 +31,7 @@ VINTAGES = {
 }
 
 AT_HEAD = {
+    "transport-eafnosupport",
     "transport-enotconn",
     "transport-eprototype",
     "uds-peer-credentials",

@@ -114,7 +114,7 @@ for key in keys:
     array = SharedMemory(key, create=True, size=100, track=False)
     array.buf[:3] = b"abc"
     index = SharedMemory(key + "_first", create=True, size=4, track=False)
-    index.word[0] = 4711
+    index.buf.cast("I")[0] = 4711
     ShareableList([1, 2.5, "three"], name=key + "l")
 pid = os.fork()
 if pid == 0:
@@ -124,7 +124,7 @@ if pid == 0:
         index = SharedMemory(key + "_first", size=4, track=False)
         unhinted = SharedMemory(key + "_first", track=False)
         numbers = ShareableList(name=key + "l")
-        seen = (bytes(array.buf[:3]), index.word[0], unhinted.size, list(numbers))
+        seen = (bytes(array.buf[:3]), index.buf.cast("I")[0], unhinted.size, list(numbers))
         if seen != (b"abc", 4711, 4, [1, 2.5, "three"]):
             wrong.append((key, seen))
         for name in (key, key + "_first", key + "l"):
@@ -165,16 +165,16 @@ tag = os.getpid()
 for key in (f"{tag}_first", f"piker.brokerd[0201211b-72d6-42].xsimusdt.{tag}.hist_first"):
     ours = SharedMemory(key, create=True, size=4, track=False)
     theirs = stock.SharedMemory(kernel_name(key)[1:])
-    ours.word[0] = 4000000000
+    ours.buf.cast("I")[0] = 4000000000
     seen.append(whole(theirs) == 4000000000)
     theirs.buf[:] = (77).to_bytes(theirs.size, sys.byteorder)
-    seen.append(ours.word[0] == 77 and whole(ours) == 77)
+    seen.append(ours.buf.cast("I")[0] == 77 and whole(ours) == 77)
     ours.unlink(); ours.close(); theirs.close()
 theirs = stock.SharedMemory(f"{tag}_last", create=True, size=4)
 theirs.buf[:] = (123).to_bytes(theirs.size, sys.byteorder)
 ours = SharedMemory(f"{tag}_last", size=4, track=False)
-seen += [ours.size == 4, ours.word[0] == 123]
-ours.word[0] = 5
+seen += [ours.size == 4, ours.buf.cast("I")[0] == 123]
+ours.buf.cast("I")[0] = 5
 seen.append(whole(theirs) == 5)
 ours.close(); ours.unlink(); theirs.close()
 tell(seen=seen)
@@ -234,12 +234,12 @@ def test_without_a_name_it_makes_one_up() -> None:
 
 def test_a_second_close_does_nothing_and_a_closed_segment_has_no_memory(key: str) -> None:
     made = SharedMemory(key, create=True, size=4, track=False)
-    made.word[0] = 3
+    made.buf.cast("I")[0] = 3
     made.close()
     made.close()
     assert made.buf is None
     with pytest.raises(ValueError, match=f"{key}.* is closed"):
-        _ = made.word
+        made.lend()
     made.unlink()
 
 
@@ -281,9 +281,8 @@ def test_a_segment_takes_one_file_at_most_and_gives_it_back(key: str) -> None:
 
 def test_an_index_is_one_word_of_four_bytes(key: str) -> None:
     made = SharedMemory(key, create=True, size=4, track=False)
-    made.word[0] = 0x01020304
+    made.buf.cast("I")[0] = 0x01020304
     assert bytes(made.buf) == (0x01020304).to_bytes(4, "little" if made.buf[0] == 4 else "big")
-    assert made.word is made.word and len(made.word) == 1 and made.word.nbytes == 4
     made.close()
     made.unlink()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from macfix.simulate._spec import WRITES
 from tests.support.sandbox import Sandbox
 from tests.support.simulated import Simulated
 
@@ -338,7 +339,7 @@ def test_what_a_closed_peer_leaves_behind(on: Simulated) -> None:
     assert linux["peername"] == linux["option"] == linux["shutdown"] == "ok"
 
 
-@pytest.mark.parametrize("error", ["EPIPE", "ECONNRESET", "EPROTOTYPE", "ENOTCONN"])
+@pytest.mark.parametrize("error", WRITES)
 def test_the_error_of_a_write_to_a_closed_peer_is_the_specs(on: Simulated, error: str) -> None:
     assert on.mac(AFTER_CLOSE, f"write={error}")["write"] == [error] * 3
 

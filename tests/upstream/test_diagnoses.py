@@ -45,6 +45,7 @@ STATES = {
     ("runtime-dir", STATE): {"568fb18d": NEEDED},
     ("runtime-dir", NEW_STATE): {"cc42d382": NEEDED, "634d9141": FIXED},
     ("transport-reset", TRANSPORT): {"6f1f198f": FIXED, "31196b9c": NEEDED, "64e820e1": FIXED},
+    ("transport-eafnosupport", TRANSPORT): {"6f1f198f": FIXED, "31196b9c": NEEDED},
     ("transport-eprototype", TRANSPORT): {"6f1f198f": FIXED, "31196b9c": NEEDED},
     ("transport-enotconn", TRANSPORT): {"6f1f198f": FIXED, "31196b9c": NEEDED},
     ("transport-eventfd", LINUX): {"first": NEEDED},

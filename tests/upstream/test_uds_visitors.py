@@ -28,6 +28,7 @@ WORDS = {
     "EPIPE": "uds-vanished-peer",
     "ECONNRESET": "transport-reset",
     "EPROTOTYPE": "transport-eprototype",
+    "EAFNOSUPPORT": "transport-eafnosupport",
     "ENOTCONN": "transport-enotconn",
 }
 """What a write to a closed peer says, and the patch without which that is fatal."""

@@ -63,7 +63,6 @@ races = 0
 """How many segments were gone when this process came to unlink them."""
 
 _PAGES = (4096, 16384)
-_WORD = 4  # bytes
 _MMAP_OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 
 
@@ -100,7 +99,6 @@ class SharedMemory(shared_memory.SharedMemory):
         self, name: str | None = None, create: bool = False, size: int = 0, *, track: bool = True
     ) -> None:
         self._key = ""
-        self._word: memoryview | None = None
         self._lent = False
         self.on_missing: Callable[[str], object] | None = None
         """What `unlink` calls with the key, instead of raising, where the segment is gone."""
@@ -130,16 +128,6 @@ class SharedMemory(shared_memory.SharedMemory):
         """What the kernel calls it, slash included."""
         return self._name
 
-    @property
-    def word(self) -> memoryview:
-        """The first four bytes as one unsigned integer, `word[0]`, read and written at once.
-
-        For a reader it is the number either before or after a write, never a part of both.
-        """
-        if self._word is None:
-            self._word = memoryview(self._mapping())[:_WORD].cast("I")
-        return self._word
-
     def lend(self) -> mmap.mmap:
         """Return the memory itself, for a view that may outlive `close`.
 
@@ -164,9 +152,6 @@ class SharedMemory(shared_memory.SharedMemory):
 
     def close(self) -> None:
         """Let go of the memory; a second call does nothing."""
-        if self._word is not None:
-            self._word.release()
-            self._word = None
         try:
             super().close()
         except BufferError:

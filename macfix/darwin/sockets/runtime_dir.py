@@ -107,10 +107,10 @@ def _check_ours(folder: Path, found: os.stat_result) -> None:
         raise _refusal(folder, "it is a symbolic link, not a directory", f"remove it: rm {folder}")
     if not stat.S_ISDIR(found.st_mode):
         raise _refusal(folder, "it is not a directory", f"remove it: rm {folder}")
-    if found.st_uid != os.getuid():
+    if found.st_uid != os.geteuid():
         raise _refusal(
             folder,
-            f"it belongs to user {found.st_uid}, this process runs as user {os.getuid()}",
+            f"it belongs to user {found.st_uid}, this process runs as user {os.geteuid()}",
             f"have its owner or an administrator remove it: sudo rm -r {folder}",
         )
 

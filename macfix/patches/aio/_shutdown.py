@@ -18,7 +18,7 @@ import wrapt
 
 from macfix import Changes
 from macfix.engine.changes import Args, Kwargs, Wrapped
-from macfix.engine.errors import warn
+from macfix.engine.errors import warn, warn_once
 
 from ._side import AsyncioSide
 
@@ -52,7 +52,8 @@ def grace() -> float:
         seconds = math.nan
     if seconds >= 0:
         return seconds
-    warn(f"MACFIX_AIO_GRACE={text!r} is not a number of seconds: {DEFAULT_GRACE} is used instead")
+    wrong = f"MACFIX_AIO_GRACE={text!r} is not a number of seconds"
+    warn_once(f"{wrong}: {DEFAULT_GRACE} is used instead")
     return DEFAULT_GRACE
 
 

@@ -33,7 +33,7 @@ import asyncio
 from typing import Any
 
 from macfix import Diagnosis, Source, needed, not_needed, unknown
-from macfix.engine.syntax import around, calls, function, has_constant, mentions
+from macfix.engine.syntax import around, calls, function, has_constant, mentions, nodes
 
 from ._repro import run_infected, target
 from ._shutdown import install as install
@@ -59,9 +59,7 @@ def _shields(node: ast.AST) -> bool:
     return isinstance(node, (ast.With, ast.AsyncWith)) and any(
         keyword.arg == "shield" and has_constant(keyword.value, True)
         for item in node.items
-        for call in ast.walk(item)
-        if isinstance(call, ast.Call)
-        for keyword in call.keywords
+        for keyword in nodes(item, ast.keyword)
     )
 
 

@@ -32,7 +32,8 @@ from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.engine.changes import Args, Kwargs, Wrapped
-from macfix.engine.syntax import around, function, mentions
+from macfix.engine.errors import describe, warn
+from macfix.engine.syntax import around, function, mentions, nodes
 
 from ._repro import LeftError, run_infected
 from ._shutdown import grace
@@ -45,11 +46,7 @@ def diagnose(source: Source) -> Diagnosis:
     opening = function(source.tree, FUNCTION)
     if opening is None:
         return not_needed(f"it has no {FUNCTION}()")
-    stops = [
-        node
-        for node in ast.walk(opening)
-        if isinstance(node, ast.Await) and mentions(node, "stop_async")
-    ]
+    stops = [wait for wait in nodes(opening, ast.Await) if mentions(wait, "stop_async")]
     if len(stops) != 1:
         return unknown(f"{FUNCTION}() does not stop the handler once")
     if any(_is_finally_of(outer, stops[0]) for outer in around(opening, stops[0])):
@@ -77,12 +74,12 @@ async def _stopped_in_any_case(opened: Any, to_asyncio: Any) -> AsyncIterator[An
     async with opened as handler:
         try:
             yield handler
-        except BaseException as error:
+        except BaseException:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + grace()):
                 try:
                     await to_asyncio.run_task(handler.stop_async)
                 except Exception as trouble:
-                    raise error from trouble
+                    warn(f"the feed handler could not be stopped: {describe(trouble)}")
             raise
 
 

@@ -34,7 +34,7 @@ from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.engine.changes import Args, Kwargs, Wrapped
-from macfix.engine.syntax import calls, function, mentions
+from macfix.engine.syntax import calls, function, mentions, nodes
 
 from ._repro import run_infected
 
@@ -45,11 +45,8 @@ def diagnose(source: Source) -> Diagnosis:
     guest = function(source.tree, FUNCTION)
     if guest is None:
         return not_needed(f"it has no {FUNCTION}()")
-    caught = [
-        node
-        for node in ast.walk(guest)
-        if isinstance(node, ast.ExceptHandler) and node.type and mentions(node, "CancelledError")
-    ]
+    handlers = [handler for handler in nodes(guest, ast.ExceptHandler) if handler.type]
+    caught = [handler for handler in handlers if mentions(handler, "CancelledError")]
     if any(calls(handler, "cancel_soon") for handler in caught):
         return not_needed(f"{FUNCTION}() has the actor cancelled when asyncio is interrupted")
     runs = calls(guest, "run")

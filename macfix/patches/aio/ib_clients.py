@@ -25,7 +25,7 @@ from __future__ import annotations
 import ast
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -76,15 +76,16 @@ async def _disconnected(loading: Any, cache: dict[Any, Any], keeps: bool) -> Asy
     """
     before = dict(cache)
     came_to_block = False
-    try:
-        async with loading as loaded:
-            came_to_block = True
-            yield loaded
-    finally:
-        for address, client in list(cache.items()):
-            if before.get(address) is not client and not (came_to_block and keeps):
-                client.ib.disconnect()
-                cache.pop(address, None)
+    with ExitStack() as leaving:  # one that cannot be disconnected keeps no other one connected
+        try:
+            async with loading as loaded:
+                came_to_block = True
+                yield loaded
+        finally:
+            for address, client in list(cache.items()):
+                if before.get(address) is not client and not (came_to_block and keeps):
+                    leaving.callback(client.ib.disconnect)
+                    del cache[address]
 
 
 def repro() -> None:

@@ -30,7 +30,7 @@ from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.engine.changes import Args, Kwargs, Wrapped
-from macfix.engine.syntax import contains, function, guarded_by_except, is_code
+from macfix.engine.syntax import contains, function, guarded_by_except, is_code, nodes
 
 LIVE = True  # a program may have imported trio before tractor
 _NO_FILE = 1 << 20
@@ -44,11 +44,8 @@ def diagnose(source: Source) -> Diagnosis:
         return not_needed(f"it has no {METHOD}()")
     if any(contains(method, code) for code in _FOUND_OUT):
         return not_needed(f"{METHOD}() looks whether an event is still waited for")
-    lookups = [
-        node
-        for node in ast.walk(method)
-        if isinstance(node, ast.Assign) and is_code(node.value, "self._registered[key]")
-    ]
+    assigns = nodes(method, ast.Assign)
+    lookups = [one for one in assigns if is_code(one.value, "self._registered[key]")]
     if len(lookups) != 1:
         return unknown(f"{METHOD}() finds out in another way who waits for an event")
     if guarded_by_except(method, lookups[0]):

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import inspect
 from importlib import import_module
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
@@ -71,16 +71,11 @@ async def _show(text: str, log: Any) -> None:
 
 
 def repro() -> None:
+    from unittest import mock  # imports asyncio
+
     trio, target = import_module("trio"), import_module("piker.ui._notify")
-    changes, run = Changes(), []
-
-    async def run_process(words: list[str], **how: object) -> object:
-        run.append(words)
-        return SimpleNamespace(returncode=0)
-
-    changes.set(trio, "run_process", run_process)
-    try:
-        trio.run(target.notify_from_ems_status_msg, SimpleNamespace(pformat=lambda: "filled"))
-    finally:
-        changes.revert()
-    assert run == [[*COMMAND, "filled"]], f"the processes were {run}"
+    message, done = mock.Mock(**{"pformat.return_value": "filled"}), mock.Mock(returncode=0)
+    with mock.patch.object(trio, "run_process", mock.AsyncMock(return_value=done)) as run:
+        trio.run(target.notify_from_ems_status_msg, message)
+    words = [call.args[0] for call in run.call_args_list]
+    assert words == [[*COMMAND, "filled"]], f"the processes were {words}"

@@ -123,11 +123,13 @@ def _event(app: Any, event: Any) -> bool:
 
 
 def repro() -> None:
+    from unittest import mock  # imports asyncio
+
     import trio
 
     gui, widgets = import_module("PyQt5.QtGui"), import_module("PyQt5.QtWidgets")
     widget = type("Widget", (widgets.QWidget,), {"on_win_resize": lambda self, event: None})
-    target, changes, ended = import_module("piker.ui._exec"), Changes(), []
+    target, ended = import_module("piker.ui._exec"), []
 
     def quit_as_on_a_mac() -> None:
         app, asked = widgets.QApplication.instance(), gui.QCloseEvent()
@@ -145,9 +147,6 @@ def repro() -> None:
             ended.append(True)
 
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # needs no display
-    changes.set(target, "maybe_open_pikerd", lambda **_: nullcontext())
-    try:
+    with mock.patch.object(target, "maybe_open_pikerd", lambda **_: nullcontext()):
         target.run_qtractor(chart, (), widget, {})
-    finally:
-        changes.revert()
     assert ended, "piker left Qt's loop while trio was still ending"

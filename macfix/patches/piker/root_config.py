@@ -30,10 +30,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from macfix import Changes, Diagnosis, Source, _once, needed, not_needed, unknown
+from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix._files import owner_is_somebody_else
 from macfix.engine.changes import Args, Kwargs, Wrapped
-from macfix.engine.errors import warn
+from macfix.engine.errors import warn_once
 from macfix.engine.syntax import calls, function, mentions
 
 FUNCTIONS = ("load", "write", "load_account", "load_ledger")
@@ -62,12 +62,13 @@ def install(module: ModuleType, changes: Changes) -> None:
 
 @functools.cache
 def _explain(folder: Path) -> None:
+    if os.geteuid() == 0:
+        return  # root is denied nothing, and under sudo all of it is the user's, as it should be
     for path in (folder, *folder.rglob("*")):
-        if owner_is_somebody_else(str(path)):
+        if not path.is_symlink() and owner_is_somebody_else(str(path)):
             command = f'sudo chown -R "$USER" {shlex.quote(str(folder))}'
             line = f"{path} is not yours, most likely since a run with sudo; to get it back:"
-            if _once.is_first(command, None):
-                warn(f"{line} {command}")
+            warn_once(f"{line} {command}")
             return
 
 
@@ -79,7 +80,7 @@ def repro() -> None:
         tempfile.TemporaryDirectory() as folder,
         mock.patch.object(target, "_config_dir", Path(folder)),
         mock.patch.object(os, "geteuid", return_value=-1),
-        mock.patch(f"{__name__}.warn") as said,
+        mock.patch(f"{__name__}.warn_once") as said,
     ):
         denied.filename = Path(folder, "conf.toml")
         denied.filename.touch()

@@ -29,7 +29,7 @@ from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.engine.changes import Args, Kwargs, Wrapped
-from macfix.engine.syntax import calls, function
+from macfix.engine.syntax import calls, function, nodes
 
 from ._repro import KEY, array_segments, upstream
 
@@ -41,11 +41,7 @@ def diagnose(source: Source) -> Diagnosis:
     maybe_open = function(source.tree, MAYBE_OPEN)
     if maybe_open is None:
         return not_needed("it opens nothing by key")
-    choices = [
-        node
-        for node in ast.walk(maybe_open)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "dtype"
-    ]
+    choices = [one for one in nodes(maybe_open, ast.If) if ast.unparse(one.test) == "dtype"]
     if len(choices) != 1:
         return unknown(f"{MAYBE_OPEN} does not look as it used to")
     (choice,) = choices

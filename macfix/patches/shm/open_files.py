@@ -6,7 +6,7 @@ Problem:
 
 Fix:
     When tractor is imported, hence in every actor, `pikerd` and the root included, the soft limit
-    is raised to what the kernel allows, and `macfix status` says to how many.
+    is raised to what the kernel allows, and `macfix status` says from how many to how many.
 
 Repro:
     Look at the limit.
@@ -39,8 +39,8 @@ def diagnose(source: Source) -> Diagnosis:
 def install(module: ModuleType, changes: Changes) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     outcome = raise_open_files()
-    changes.note("open files", str(outcome))
-    if outcome.after != outcome.before:
+    if outcome.after != outcome.before:  # else it was another target's import that raised it
+        changes.note("open files", str(outcome))
         changes.on_revert(
             partial(resource.setrlimit, resource.RLIMIT_NOFILE, (outcome.before, hard))
         )

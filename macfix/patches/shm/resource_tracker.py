@@ -33,7 +33,7 @@ from typing import Any
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.darwin.segments.shared_memory import SharedMemory
 from macfix.engine.changes import Args, Kwargs, Wrapped
-from macfix.engine.syntax import around, has_constant, imports_from
+from macfix.engine.syntax import around, has_constant, imports_from, nodes
 
 from ._repro import upstream
 
@@ -56,7 +56,7 @@ def diagnose(source: Source) -> Diagnosis:
     imports = imports_from(source.tree, "multiprocessing")
     if not any(name.name == "resource_tracker" for node in imports for name in node.names):
         return not_needed("it leaves the resource tracker alone")
-    functions = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef)]
+    functions = nodes(source.tree, ast.FunctionDef)
     method = next((node for node in functions if node.name == "ensure_running"), None)
     if method is None or not isinstance(method.body[0], ast.Pass):
         return unknown("what it does with the resource tracker is new")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from macfix.patches._modules import hooks
 
 PATCHES: dict[str, tuple[str, ...]] = {
-    "tractor.ipc._transport": ("enotconn", "eprototype", "reset"),
+    "tractor.ipc._transport": ("eafnosupport", "enotconn", "eprototype", "reset"),
     "tractor.ipc._linux": ("eventfd",),
     "tractor.linux.eventfd": ("eventfd",),
 }

@@ -5,9 +5,9 @@ Problem:
     constant or global variable named 'eventfd'", in the midst of a program.
 
 Fix:
-    None: the two descriptors of a ring buffer go from process to process as `eventfd`s. Importing
-    the module warns in one line that this part needs Linux, and opening one is an `OSError`
-    (`ENOSYS`) that says the same. All other parts of tractor work.
+    Only the message: a ring buffer's two descriptors go from process to process as `eventfd`s.
+    Importing the module warns in one line that this part needs Linux, and opening one is an
+    `OSError` (`ENOSYS`) that says the same. All other parts of tractor work.
 
 Repro:
     Open an `eventfd` of a libc that has none: the error must say what is missing.
@@ -25,7 +25,7 @@ import errno
 from types import ModuleType
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
-from macfix.engine.errors import warn
+from macfix.engine.errors import warn_once
 from macfix.engine.syntax import calls, function, mentions
 from macfix.patches._modules import first_module
 
@@ -52,7 +52,7 @@ def install(module: ModuleType, changes: Changes) -> None:
         raise OSError(errno.ENOSYS, NEEDS_LINUX)
 
     changes.set(module, FUNCTION, refuse)
-    warn(NEEDS_LINUX)
+    warn_once(NEEDS_LINUX)
 
 
 def repro() -> None:

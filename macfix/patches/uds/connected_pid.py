@@ -31,7 +31,7 @@ from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed
 from macfix.engine.changes import Args, Kwargs, Wrapped
-from macfix.engine.syntax import function, is_code
+from macfix.engine.syntax import function, is_code, nodes
 
 from ._repro import with_listener
 
@@ -42,8 +42,8 @@ def diagnose(source: Source) -> Diagnosis:
     method = function(source.tree, METHOD)
     if method is None:
         return not_needed(f"it has no {METHOD}()")
-    for node in ast.walk(method):
-        if isinstance(node, ast.Assert) and is_code(node.test, "transport.raddr == addr"):
+    for node in nodes(method, ast.Assert):
+        if is_code(node.test, "transport.raddr == addr"):
             return needed(f"line {node.lineno} asserts that the far address is the asked one")
     return not_needed("the far address may be another than the asked one")
 

@@ -28,7 +28,7 @@ from types import ModuleType
 from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
-from macfix._files import make_private
+from macfix._files import make_private, owner_is_somebody_else
 from macfix.engine.changes import Args, Kwargs, Wrapped
 from macfix.engine.syntax import calls
 
@@ -66,7 +66,7 @@ async def _start_listener(wrapped: Wrapped, instance: object, args: Args, kwargs
 
 
 class _Keeper:
-    """Has the path of a `trio.SocketListener` lead to it as long as it listens."""
+    """Keeps a `trio.SocketListener` reachable at its path as long as it listens."""
 
     def __init__(self, listener: Any) -> None:
         self._trio = import_module("trio")
@@ -92,7 +92,11 @@ class _Keeper:
     def _listen_again(self) -> None:
         again = socket.socket(socket.AF_UNIX)
         try:
-            make_private(os.path.dirname(self._path))
+            folder = os.path.dirname(self._path)
+            if not os.path.lexists(folder):
+                make_private(folder)
+            elif os.path.islink(folder) or owner_is_somebody_else(folder):
+                raise PermissionError(folder)
             again.bind(self._path)
         except OSError:  # somebody else has the path or its folder by now
             again.close()

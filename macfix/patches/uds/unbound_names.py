@@ -31,7 +31,7 @@ from typing import Any
 
 from macfix import Changes, Diagnosis, Source, needed, not_needed, unknown
 from macfix.engine.changes import Args, Kwargs, Wrapped
-from macfix.engine.syntax import contains
+from macfix.engine.syntax import contains, nodes
 
 from ._peer import METHOD, addresses, get_stream_addrs_in, pid_or_unknown
 from ._repro import with_connection
@@ -41,11 +41,8 @@ def diagnose(source: Source) -> Diagnosis:
     method = get_stream_addrs_in(source)
     if isinstance(method, Diagnosis):
         return method
-    matches = [
-        node
-        for node in ast.walk(method)
-        if isinstance(node, ast.Match) and ast.unparse(node.subject) == "(peername, sockname)"
-    ]
+    found = nodes(method, ast.Match)
+    matches = [one for one in found if ast.unparse(one.subject) == "(peername, sockname)"]
     if len(matches) != 1:
         return unknown(f"{METHOD}() does not tell the names apart by one match statement")
     cases = matches[0].cases
