@@ -26,7 +26,7 @@ def hooks(
 
 
 def first_module(*names: str) -> ModuleType:
-    """Import the first of the modules `names` that this vintage of the upstream has."""
+    """Import the first of the modules `names` that this version of the upstream has."""
     *others, last = names
     for name in others:
         try:

@@ -293,7 +293,7 @@ def test_odd_rows_are_shown(key: str, odd: int, owner: MakeOwner, shell: Shell) 
     row = (kernel_name(key), mark or "", odd_key, size, kernel_name(key), pid, program)
     with database.transaction(place.location()) as db:
         db.execute("DELETE FROM segment")
-        db.execute(database.INTEND, (*row, created, made))
+        db.execute(database.ADD_SEGMENT, (*row, created, made))
     assert len(shell.json("ls")["segments"]) == 1
     for words in (("ls", "-v"), ("show", kernel_name(key)), ("reap", "--dry-run"), ("reap",)):
         assert kernel_name(key)[:12] in shell.run(*words) or words[0] == "reap"

@@ -420,7 +420,7 @@ def test_what_there_is_to_raise_is_raised(install: Install) -> None:
 
 def test_the_flag_looks_at_the_channel_when_it_is_asked() -> None:
     channel = SimpleNamespace(_trio_to_raise=None)
-    flag = unsuppressed_exit.SuppressesNothing(channel)
+    flag = unsuppressed_exit.SuppressesUntilError(channel)
     assert flag
     channel._trio_to_raise = LeftError()
     assert not flag

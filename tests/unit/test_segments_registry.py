@@ -488,9 +488,9 @@ def test_a_creation_that_fails_leaves_no_record(key: str, monkeypatch: pytest.Mo
 
 def test_what_is_broken_off_is_not_written(key: str) -> None:
     registry.join()
-    with pytest.raises(KeyboardInterrupt), registry.signed() as (db, _):
+    with pytest.raises(KeyboardInterrupt), registry.registered() as (db, _):
         assert db is not None
-        db.execute(database.FOUND_TREE, ("broken off",))
+        db.execute(database.ADD_TREE, ("broken off",))
         raise KeyboardInterrupt
     assert ("broken off",) not in rows("tree")
     use(key)
@@ -593,7 +593,7 @@ def test_at_the_interpreters_end_nothing_is_said(key: str) -> None:
     assert probe(kernel_name(key)) is None
 
 
-@pytest.mark.parametrize("statement", ["INTEND", "HOLD", "COMPLETE", "SIGN", "ERASE"])
+@pytest.mark.parametrize("statement", ["ADD_SEGMENT", "HOLD", "COMPLETE", "ADD_PROCESS", "ERASE"])
 def test_a_statement_that_fails_keeps_nobody_from_working(
     key: str, statement: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

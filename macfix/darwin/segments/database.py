@@ -65,16 +65,16 @@ SCHEMA = (
     f"PRAGMA user_version = {place.VERSION}",
 )
 
-FOUND_TREE = "INSERT OR IGNORE INTO tree VALUES (?)"
-IS_FOUNDED = "SELECT 1 FROM tree WHERE id = ?"
-DESERTED = "SELECT id FROM tree WHERE id NOT IN (SELECT tree FROM process)"
-REMOVE_DESERTED = f"DELETE FROM tree WHERE id IN ({DESERTED} EXCEPT SELECT tree FROM holder)"
+ADD_TREE = "INSERT OR IGNORE INTO tree VALUES (?)"
+HAS_TREE = "SELECT 1 FROM tree WHERE id = ?"
+EMPTY_TREES = "SELECT id FROM tree WHERE id NOT IN (SELECT tree FROM process)"
+REMOVE_EMPTY_TREES = f"DELETE FROM tree WHERE id IN ({EMPTY_TREES} EXCEPT SELECT tree FROM holder)"
 
 # not without a start: SQLite ignores a NULL in a key, too
-SIGN = "INSERT OR IGNORE INTO process VALUES (?, ?, ?, ?)"
+ADD_PROCESS = "INSERT OR IGNORE INTO process VALUES (?, ?, ?, ?)"
 REMOVE_DEAD = "DELETE FROM process WHERE NOT is_alive(pid, start)"
 
-INTEND = "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_SEGMENT = "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 COMPLETE = "UPDATE segment SET made = 1 WHERE name = ? AND mark = ?"
 IS_ON_RECORD = "SELECT 1 FROM segment WHERE name = ? AND mark = ?"
 WITHDRAW = "DELETE FROM segment WHERE name = ? AND mark = ?"
@@ -87,7 +87,7 @@ HOLD = "INSERT OR IGNORE INTO holder SELECT name, ? FROM segment WHERE name = ? 
 KEEPERS = (
     "SELECT head, ifnull((SELECT 'process ' || pid || ' lives: ' || program FROM process"
     " WHERE tree = holder.tree), 'the registry does not know the processes of its tree')"
-    f" FROM segment JOIN holder USING (name) WHERE tree NOT IN ({DESERTED})"
+    f" FROM segment JOIN holder USING (name) WHERE tree NOT IN ({EMPTY_TREES})"
 )
 
 _RECORDS = (  # the file may hold anything, a record does not

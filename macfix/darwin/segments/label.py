@@ -30,6 +30,9 @@ ROOM = 4096
 UNLABELLED = 8
 """Segments of up to this many bytes, which are counters, carry no label."""
 
+_PAGES = (1, 4096, 16384)
+"""Up to a multiple of which kernels round a length: Linux not at all."""
+
 _SLOT = ROOM // 2
 _HEAD = struct.Struct("<16sII")
 _IDENTITY_MAGIC = b"macfix segment\0\1"
@@ -37,6 +40,11 @@ _NOTE_MAGIC = b"macfix seg.note\1"
 _VERSION = 1
 _TYPES = [int, int, str, str, str]  # of the identity: version, size, key, digest, mark
 _KEY_SHOWN = 255  # characters of the key that the label repeats; the digest covers all of it
+
+
+def lengths_of(size: int) -> set[int]:
+    """The lengths that kernels give a segment of which *size* bytes were asked for."""
+    return {-(-size // page) * page for page in _PAGES}
 
 
 @dataclass(frozen=True)

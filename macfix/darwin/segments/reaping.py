@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from macfix.darwin.segments import database, place
 from macfix.darwin.segments.database import Record, records, transaction
 from macfix.darwin.segments.kernel import Probe, is_unused, probe, unlink_segment
-from macfix.darwin.segments.label import UNLABELLED, length_with_label
+from macfix.darwin.segments.label import UNLABELLED, length_with_label, lengths_of
 from macfix.darwin.segments.processes import environments_with, is_alive
 
 ALIVE, LEAKED, UNCLEAR = "alive", "leaked", "unclear"
 
 _OTHER = "a segment that was created since has its name"
 _SIZING_TAKES = 0.02  # seconds, generously, between a creator's shm_open and its ftruncate
-_PAGES = (1, 4096, 16384)  # up to which kernels round a length: Linux not at all
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,12 @@ def sort_out(path: str, *, free: bool) -> list[Finding]:
         newest = {record.name: record for record in records(db, database.ALL_RECORDS)}
         for name, record in newest.items():
             who = keepers.get(record.head, "")
-            found = _settle(db, record, who, free)
+            found = _judge(db, record, who, free)
             if free and not who and (found is None or found.freed or found.reason == _OTHER):
                 db.execute(database.FORGET, (name,))
             if found is not None:
                 findings.append(found)
-        db.execute(database.REMOVE_DESERTED)
+        db.execute(database.REMOVE_EMPTY_TREES)
     return findings
 
 
@@ -81,14 +80,14 @@ def _keepers(db: sqlite3.Connection) -> dict[str, str]:
     """
     db.create_function("is_alive", 2, is_alive)
     db.execute(database.REMOVE_DEAD)
-    if db.execute(database.DESERTED).fetchone():
+    if db.execute(database.EMPTY_TREES).fetchone():
         for value, pid, start in environments_with(place.TREE_VARIABLE):
             tree = value.partition(":")[0]
-            db.execute(database.SIGN, (tree, pid, start, "known by its environment"))
+            db.execute(database.ADD_PROCESS, (tree, pid, start, "known by its environment"))
     return dict(db.execute(database.KEEPERS).fetchall())
 
 
-def _settle(db: sqlite3.Connection, record: Record, who: str, free: bool) -> Finding | None:
+def _judge(db: sqlite3.Connection, record: Record, who: str, free: bool) -> Finding | None:
     """Judge the segment *record*, of whose trees *who* lives, and free it if it is leaked."""
     found, doubt = None, ""
     try:
@@ -110,7 +109,7 @@ def _doubt(db: sqlite3.Connection, record: Record, found: Probe) -> str:
     if found.label is not None:
         return "" if _is_on_record(db, record.name, found.mark) else _OTHER
     if record.head != record.name:
-        if found.length not in (*range(UNLABELLED + 1), *_PAGES):
+        if found.length not in (*range(UNLABELLED + 1), *lengths_of(1)):
             return _OTHER
         array = probe(record.head)
         if array is None or _is_on_record(db, record.head, array.mark):
@@ -128,8 +127,7 @@ def _is_on_record(db: sqlite3.Connection, name: str, mark: str) -> bool:
 def _is_unfinished(record: Record, found: Probe) -> bool:
     """Say whether its creator has died before it had labelled the segment."""
     if found.length:
-        length = length_with_label(record.size)
-        is_as_long = found.length in (-(-length // page) * page for page in _PAGES)
+        is_as_long = found.length in lengths_of(length_with_label(record.size))
         return is_as_long and is_unused(record.name)
     time.sleep(_SIZING_TAKES)  # or somebody else is just about to give it a size
     later = probe(record.name)

@@ -2,8 +2,8 @@
 
 A process belongs to its tree from birth, by a variable in its environment that names the tree and
 the registry's file. Each process that uses shared memory is on record, and with each transaction of
-its own again, so that a registration that failed is repeated. A tree whose founding is not on
-record is one whose processes nobody knows: what it holds is never freed by itself.
+its own again, so that a registration that failed is repeated. Of a tree that is not on record
+nobody knows the processes: what it holds is never freed by itself.
 
 A creation is on record before the kernel is asked: nothing is lost if the process is killed then.
 """
@@ -43,40 +43,40 @@ class Member:
     def __init__(self) -> None:
         self.path = place.location()
         tree, _, its_path = os.environ.get(VARIABLE, "").partition(":")
-        self.is_founder = not tree.isalnum() or its_path != self.path
-        self.is_founded = False
+        self.is_first = not tree.isalnum() or its_path != self.path
+        self.is_registered = False
         _once.join_tree()
-        self._enter(secrets.token_hex(8) if self.is_founder else tree)
+        self._enter(secrets.token_hex(8) if self.is_first else tree)
 
     def _enter(self, tree: str) -> None:
         self.tree = tree
         os.environ[VARIABLE] = f"{tree}:{self.path}"
 
-    def sign(self, db: sqlite3.Connection) -> None:
-        """Have this process on record, and its tree, which is founded once in its life."""
+    def register(self, db: sqlite3.Connection) -> None:
+        """Have this process on record, and its tree, which is entered once in its life."""
         pid = os.getpid()
         try:
             start = start_of(pid)
         except OSError as error:
             raise UnavailableError(str(error)) from error
-        if not self.is_founded:
-            if not self.is_founder and not db.execute(database.IS_FOUNDED, (self.tree,)).fetchone():
+        if not self.is_registered:
+            if not self.is_first and not db.execute(database.HAS_TREE, (self.tree,)).fetchone():
                 self._enter(secrets.token_hex(8))  # that one is over
-            db.execute(database.FOUND_TREE, (self.tree,))
-        db.execute(database.SIGN, (self.tree, pid, start, _program()))
+            db.execute(database.ADD_TREE, (self.tree,))
+        db.execute(database.ADD_PROCESS, (self.tree, pid, start, _program()))
 
 
 _own: Member | None = None
 
 
 def join() -> Callable[[], None] | None:
-    """Make this process a member of its tree; if it has none, found one, which children inherit.
+    """Make this process a member of its tree; if it has none, start one, which children inherit.
 
     The first of a tree to do so frees what is leaked. Never raises an `Exception`: where the
     registry cannot be used, that is said once. Returns what undoes a change of the environment.
     """
     before = os.environ.get(VARIABLE)
-    with signed():
+    with registered():
         pass
     is_wanted = not is_off(os.environ.get(REAP_VARIABLE))
     if is_wanted and _once.is_first("leaked memory", place.folder()):
@@ -93,9 +93,9 @@ def variables() -> dict[str, str]:
     That is the tree of this very process, which is about to `exec` the program. Never raises an
     `Exception`; returns nothing where the registry cannot be used: the program will say so.
     """
-    with signed(tell=log.debug):
+    with registered(tell=log.debug):
         pass
-    return {VARIABLE: os.environ[VARIABLE]} if _own is not None and _own.is_founded else {}
+    return {VARIABLE: os.environ[VARIABLE]} if _own is not None and _own.is_registered else {}
 
 
 @contextlib.contextmanager
@@ -105,19 +105,21 @@ def creation(name: str, key: str, size: int, mark: str) -> Iterator[list[Record]
     Yields what was on record of *name* before.
     """
 
-    def intend(db: sqlite3.Connection, own_tree: str) -> list[Record]:
+    def add(db: sqlite3.Connection, own_tree: str) -> list[Record]:
         known = records(db, database.RECORDS_OF, (name,))
         if _mark_of(name) is None:  # else the kernel is going to refuse
             is_counter = size <= UNLABELLED
             head = _head(db, key, name) if is_counter else name
             creator = (os.getpid(), _program(), time.time())
             db.execute(database.ERASE, (name, ""))
-            db.execute(database.INTEND, Record(name, mark, key, size, head, *creator, is_counter))
+            db.execute(
+                database.ADD_SEGMENT, Record(name, mark, key, size, head, *creator, is_counter)
+            )
             db.execute(database.HOLD, (own_tree, name))
         patiently(db, "COMMIT")
         return known
 
-    with signed(intend) as (db, known):
+    with registered(add) as (db, known):
         try:
             yield known or []
         except BaseException:
@@ -142,13 +144,13 @@ def attachment(name: str) -> Iterator[list[Record]]:
         db.execute(database.HOLD, (own_tree, name))
         return records(db, database.RECORDS_OF, (name,))
 
-    with signed(hold) as (_, known):
+    with registered(hold) as (_, known):
         yield known or []
 
 
 def unlink(name: str) -> None:
     """Unlink the segment *name*, and its record with it; raises what the kernel answers."""
-    with signed() as (db, _):
+    with registered() as (db, _):
         mark = _mark_of(name)
         unlink_segment(name)
         if db is not None:
@@ -156,7 +158,7 @@ def unlink(name: str) -> None:
 
 
 @contextlib.contextmanager
-def signed(
+def registered(
     begin: Callable[[sqlite3.Connection, str], Any] = lambda db, tree: None,
     tell: Callable[[Exception], None] = report,
 ) -> Iterator[tuple[sqlite3.Connection | None, Any]]:
@@ -169,11 +171,11 @@ def signed(
     try:
         _own = own = _own or Member()
         with database.transaction(own.path) as db:
-            own.sign(db)
+            own.register(db)
             begun = begin(db, own.tree)
             has_begun = True
             yield db, begun
-        own.is_founded = True
+        own.is_registered = True
     except UnavailableError as error:
         tell(error)
     if not has_begun:
@@ -212,7 +214,7 @@ def _mark_of(name: str) -> str | None:
 
 def _after_fork() -> None:
     if _own is not None:
-        with contextlib.suppress(Exception), signed():
+        with contextlib.suppress(Exception), registered():
             pass
 
 

@@ -39,6 +39,7 @@ from macfix.darwin.segments.kernel import open_segment, probe, unlink_segment
 from macfix.darwin.segments.label import (
     UNLABELLED,
     length_with_label,
+    lengths_of,
     read_label,
     read_note,
     write_label,
@@ -62,7 +63,6 @@ observers: list[Callable[[str, int], object]] = []
 races = 0
 """How many segments were gone when this process came to unlink them."""
 
-_PAGES = (4096, 16384)
 _MMAP_OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 
 
@@ -245,7 +245,7 @@ class SharedMemory(shared_memory.SharedMemory):
         if label is not None:
             self._check_key(label.is_of(self._key), label.key)
             return label.size
-        hint = hint if _explains(length, hint) else 0
+        hint = hint if 0 < hint <= UNLABELLED and length in lengths_of(hint) else 0
         if hint and not is_shortened(self._key):
             return hint  # its name is its own: there is nothing to be looked up
         for record in known[:1]:
@@ -359,15 +359,8 @@ def _checked_size(name: str | None, size: SupportsIndex) -> int:
             f"'size' must be a positive number different from zero"
         )
     if number > MAX_SIZE:
-        raise _clear(errno.ENOMEM, name or "", f"cannot have {number} bytes (most: {MAX_SIZE})")
+        raise _explained(errno.ENOMEM, name or "", f"cannot have {number} bytes (most: {MAX_SIZE})")
     return number
-
-
-def _explains(length: int, size: int) -> bool:
-    """Say whether a counter of `size` bytes may be as long as `length` for the kernel."""
-    if not 0 < size <= UNLABELLED:
-        return False
-    return length in (size, *(-(-size // page) * page for page in _PAGES))
 
 
 @contextlib.contextmanager
@@ -376,21 +369,21 @@ def _naming(key: str, what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, OverflowError) as error:
-        raise _clear(getattr(error, "errno", None) or errno.ENOMEM, key, what) from error
+        raise _explained(getattr(error, "errno", None) or errno.ENOMEM, key, what) from error
 
 
-def _clear(number: int, key: str, what: str) -> OSError:
-    text = f"shared memory: {what}: {os.strerror(number)}{_HINTS.get(number, '')}"
-    return OSError(number, _PLAIN.get(number, text), key)
+def _explained(number: int, key: str, what: str) -> OSError:
+    text = f"shared memory: {what}: {os.strerror(number)}{_ADVICE.get(number, '')}"
+    return OSError(number, _MESSAGES.get(number, text), key)
 
 
-_PLAIN = {
+_MESSAGES = {
     errno.EEXIST: "there is a shared memory segment with this key already",
     errno.ENOENT: "there is no shared memory segment with this key",
 }
 
 
-_HINTS = {
+_ADVICE = {
     errno.EMFILE: "; raise the limit of open files: ulimit -n 10240",
     # pshm_access() in bsd/kern/posix_shm.c; EPERM is never its answer, but that of the policies
     # that mac_posixshm_check_open() and its like ask, on macOS the sandbox

@@ -125,7 +125,7 @@ def _ask(sock: SupportsGetsockopt, option: int, name: str, size: int) -> bytes:
     except OSError as exc:
         if exc.errno in _NOBODY[option]:
             raise PeerGoneError(
-                exc.errno, f"nobody is at the other end of this Unix socket (any more), says {name}"
+                exc.errno, f"the peer of this Unix socket has gone, or there is none, says {name}"
             ) from exc
         raise PeerCredentialsError(
             exc.errno,

@@ -1,7 +1,7 @@
 """asyncio beside trio: what is left undone when one of the two sides ends before the other.
 
 tractor runs asyncio in an actor ("infected") for libraries that need it, piker's brokers above all.
-None of this is about macOS; but whoever stops piker by Ctrl-C meets it there.
+Hardly any of this is specific to macOS; but whoever stops piker by Ctrl-C meets it there.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def diagnose(source: Source) -> Diagnosis:
     return unknown(f"{TRANSLATOR}() does something else with {FLAG}")
 
 
-class SuppressesNothing:
+class SuppressesUntilError:
     """The flag, true as long as the channel has nothing to raise."""
 
     def __init__(self, channel: Any) -> None:
@@ -74,7 +74,7 @@ def install(module: ModuleType, changes: Changes) -> None:
 def _translate(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> Any:
     if kwargs.get(FLAG) is False:
         channel = args[0] if args else kwargs["chan"]
-        kwargs = {**kwargs, FLAG: SuppressesNothing(channel)}
+        kwargs = {**kwargs, FLAG: SuppressesUntilError(channel)}
     return wrapped(*args, **kwargs)
 
 

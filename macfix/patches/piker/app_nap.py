@@ -54,7 +54,7 @@ def install(module: ModuleType, changes: Changes) -> None:
             try:
                 running.callback(_begin())
             except (OSError, AttributeError) as error:
-                logging.getLogger("macfix.piker").debug("App Nap is not kept off: %s", error)
+                logging.getLogger("macfix.piker").debug("App Nap cannot be prevented: %s", error)
             return wrapped(*args, **kwargs)
 
     changes.wrap(module, FUNCTION, run)

@@ -45,7 +45,7 @@ def diagnose(source: Source) -> Diagnosis:
         return not_needed("it follows docker's contexts")
     usual = calls(opening, "from_env")
     if len(usual) != 1 or "url" not in {argument.arg for argument in opening.args.args}:
-        return unknown(f"{FUNCTION}() opens docker in no known way")
+        return unknown(f"{FUNCTION}() opens docker in an unrecognised way")
     return needed(f"line {usual[0].lineno} looks in docker's usual place only")
 
 

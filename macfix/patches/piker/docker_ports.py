@@ -41,7 +41,7 @@ def diagnose(source: Source) -> Diagnosis:
     runs = calls(start, "run")
     networks = [given for run in runs for given in run.keywords if given.arg == "network"]
     if len(networks) != 1 or not has_constant(source.tree, "port"):
-        return unknown(f"{FUNCTION}() runs its container in no known way")
+        return unknown(f"{FUNCTION}() runs its container in an unrecognised way")
     return needed(f"line {networks[0].value.lineno} uses host networking")
 
 

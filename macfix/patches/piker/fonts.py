@@ -45,7 +45,7 @@ def diagnose(source: Source) -> Diagnosis:
     if any(has_constant(source.tree, word) for word in ("Darwin", "darwin", "Menlo")):
         return not_needed("it knows macOS")
     if not mentions(sizing, "physicalDotsPerInch") or not has_constant(source.tree, "Hack"):
-        return unknown(f"{CLASS} sizes and names its fonts in no known way")
+        return unknown(f"{CLASS} sizes and names its fonts in an unrecognised way")
     return needed(f"line {sizing.lineno} sizes fonts by the logical DPI, which is 72 on macOS")
 
 

@@ -43,7 +43,7 @@ def diagnose(source: Source) -> Diagnosis:
     if has_constant(notify, "osascript"):
         return not_needed(f"{FUNCTION}() knows macOS")
     if not has_constant(notify, "notify-send") or "msg" not in {a.arg for a in notify.args.args}:
-        return unknown(f"{FUNCTION}() shows its msg in no known way")
+        return unknown(f"{FUNCTION}() shows its msg in an unrecognised way")
     return needed(f"line {notify.lineno} knows Linux only")
 
 
@@ -56,7 +56,8 @@ def install(module: ModuleType, changes: Changes) -> None:
 
 
 async def _show(text: str, log: Any) -> None:
-    trio = import_module("trio")
+    import trio
+
     problem = f"it took more than {SECONDS} s"
     try:
         with trio.move_on_after(SECONDS):
@@ -73,7 +74,9 @@ async def _show(text: str, log: Any) -> None:
 def repro() -> None:
     from unittest import mock  # imports asyncio
 
-    trio, target = import_module("trio"), import_module("piker.ui._notify")
+    import trio
+
+    target = import_module("piker.ui._notify")
     message, done = mock.Mock(**{"pformat.return_value": "filled"}), mock.Mock(returncode=0)
     with mock.patch.object(trio, "run_process", mock.AsyncMock(return_value=done)) as run:
         trio.run(target.notify_from_ems_status_msg, message)

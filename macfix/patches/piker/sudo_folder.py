@@ -40,7 +40,7 @@ def diagnose(source: Source) -> Diagnosis:
     cuts = [call for call in calls(source.tree, "rfind") if "root" in ast.unparse(call)]
     known = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)}
     if len(cuts) != 1 or not {FOLDER, USUAL, LISTS} <= known:
-        return unknown("it finds the user's folder in no known way")
+        return unknown("it finds the user's folder in an unrecognised way")
     return needed(f"line {cuts[0].lineno} counts on root's HOME")
 
 

@@ -23,7 +23,6 @@ Remove when:
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -64,7 +63,8 @@ def install(module: ModuleType, changes: Changes) -> None:
 
 
 async def _wait(wrapped: Wrapped, process: Any, args: Args, kwargs: Kwargs) -> Any:
-    trio = import_module("trio")
+    import trio
+
     while (status := process.poll()) is None:
         await trio.sleep(SECONDS)
     return status
@@ -73,7 +73,8 @@ async def _wait(wrapped: Wrapped, process: Any, args: Args, kwargs: Kwargs) -> A
 def repro() -> None:
     from unittest import mock  # imports asyncio
 
-    trio = import_module("trio")
+    import trio
+
     target = first_module(
         "tractor.spawn._main_thread_forkserver", "tractor.spawn._subint_forkserver"
     )

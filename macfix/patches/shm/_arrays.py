@@ -1,4 +1,4 @@
-"""What the patches for shared memory ask of modules of every vintage."""
+"""What the patches for shared memory ask of modules of every version."""
 
 from __future__ import annotations
 

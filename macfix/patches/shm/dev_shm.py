@@ -24,6 +24,7 @@ import logging
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
@@ -81,14 +82,12 @@ class SegmentsPath(PurePosixPath):
             log.warning("no segments are found, for the registry cannot be read: %s", error)
             return
         keys = {finding.record.key for finding in findings}
-        for key in sorted(keys):
-            if fnmatchcase(key, pattern):
-                yield SegmentPath(self, key)
+        yield from (SegmentPath(self, key) for key in sorted(keys) if fnmatchcase(key, pattern))
 
 
 def repro() -> None:
     module = first_module("piker.tsp", "piker.data.history", "piker.storage.cli")
-    arrays = first_module("piker.data._sharedmem")
+    arrays = import_module("piker.data._sharedmem")
     key = f"mf.{os.getpid()}.nowhere.hist"
     segment = arrays.SharedMemory(name=key, create=True, size=64)
     try:

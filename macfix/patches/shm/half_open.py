@@ -56,12 +56,12 @@ def install(module: ModuleType, changes: Changes) -> None:
         size, key = given.get("size", 1), given.get("key")
         if isinstance(size, int) and size <= 0:
             raise ValueError(f"an array needs at least one row, and {key!r} has {size}")
-        known = dict(module._known_tokens)
+        known = set(module._known_tokens)
         try:
             with undone_on_error():
                 return wrapped(*args, **kwargs)
         except BaseException:
-            for new in module._known_tokens.keys() - known.keys():
+            for new in module._known_tokens.keys() - known:
                 del module._known_tokens[new]
             raise
 

@@ -7,7 +7,7 @@ Problem:
 
 Fix:
     Unlinking what is gone already is a warning that names the key, in the module's own log, as
-    upstream's own fix has it; a note in the ledger counts them.
+    upstream's own fix has it. (`shm-names` counts them.)
 
 Repro:
     Unlink a segment, then destroy it through `ShmArray`.
@@ -82,8 +82,8 @@ def install(module: ModuleType, changes: Changes) -> None:
 def _report(module: ModuleType, key: str) -> None:
     log = getattr(module, "log", None) or logging.getLogger(module.__name__)
     log.warning(
-        f"the shared memory of {key!r} was gone when this process came to unlink it: "
-        f"somebody else did, or it was destroyed twice"
+        f"the shared memory of {key!r} is already unlinked: by another process, or it was "
+        f"destroyed twice"
     )
 
 

@@ -69,7 +69,7 @@ def _noted(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> An
 
 
 def _token_and_size(token: Any, size: Any = None, *_: Any, **__: Any) -> tuple[Any, Any]:
-    """The arguments of every vintage: (token, size=…) until 2022-08-28, then (token, readonly=…)"""
+    """The arguments of every version: (token, size=…) until 2022-08-28, then (token, readonly=…)"""
     return token, size
 
 

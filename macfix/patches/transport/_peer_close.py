@@ -50,7 +50,7 @@ def install_for(number: int) -> Callable[[ModuleType, Changes], None]:
     """Return an `install()` that tells the errno `number` of a failed write as `EPIPE`.
 
     Upstream has one branch for `EPIPE`, which raises its `TransportClosed` with arguments that
-    differ from vintage to vintage. It is reached, rather than imitated, by telling the errno
+    differ from version to version. It is reached, rather than imitated, by telling the errno
     where the stream meets the kernel: what `send()` sees is what Linux would have said, with the
     kernel's own error as its cause. A transport keeps this for as long as it lives.
     """

@@ -43,7 +43,7 @@ def diagnose(source: Source) -> Diagnosis:
         return not_needed("it looks which system it is on")
     asked = calls(opening, "eventfd")
     if len(asked) != 1:
-        return unknown(f"{FUNCTION}() opens an eventfd in no known way")
+        return unknown(f"{FUNCTION}() opens an eventfd in an unrecognised way")
     return needed(f"line {asked[0].lineno} asks libc for eventfd")
 
 

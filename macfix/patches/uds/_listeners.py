@@ -13,5 +13,5 @@ _NAMES = ("start_listener", "UDSAddress.open_listener")
 
 
 def listeners(tree: ast.Module) -> list[Function]:
-    """Return the functions that open a listener; each vintage has one, by either name."""
+    """Return the functions that open a listener; each version has one, by either name."""
     return [found for name in _NAMES if (found := function(tree, name)) is not None]
