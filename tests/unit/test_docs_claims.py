@@ -197,7 +197,7 @@ def texts_given_to(*names: str) -> set[str]:
 
 def test_every_warning_and_what_enable_refuses_is_explained() -> None:
     explained = [part for each in own_messages() for part in parts(each) if len(part) > 12]
-    said = texts_given_to("warn", "_warn", "CannotEnableError")
+    said = texts_given_to("warn", "_warn", "warn_once", "CannotEnableError")
     said -= {"…: …", "…; …", "… …", "cannot remove …: …", "cannot write …: …"}
     assert len(said) > 10
     assert [text for text in sorted(said) if not any(part in text for part in explained)] == []

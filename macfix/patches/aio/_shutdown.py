@@ -52,8 +52,9 @@ def grace() -> float:
         seconds = math.nan
     if seconds >= 0:
         return seconds
-    wrong = f"MACFIX_AIO_GRACE={text!r} is not a number of seconds"
-    warn_once(f"{wrong}: {DEFAULT_GRACE} is used instead")
+    warn_once(
+        f"MACFIX_AIO_GRACE={text!r} is not a number of seconds: {DEFAULT_GRACE} is used instead"
+    )
     return DEFAULT_GRACE
 
 
