@@ -38,7 +38,7 @@ def run(words: Sequence[str], *, simulate: str | None, patched: bool) -> NoRetur
             _once.join_tree()  # now: its children may be the first that import an upstream
             changes |= registry.variables()
     elif patched:
-        for text in config.complaints():  # else it would be said where an upstream is imported
+        for text in config.complaints:  # else it would be said where an upstream is imported
             print(f"macfix: {text}", file=sys.stderr)
     program = locate(words)
     _close_again_what_was_closed()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from macfix._log import LEVELS
@@ -54,9 +54,7 @@ class Config:
         strict: a failing patch or plugin is an exception (``MACFIX_STRICT=1``).
         cache: the folder for answers (absolute), or None where none may be used.
         log: the level from which on to show what is logged (``MACFIX_LOG``), or None.
-        unknown: variables that are set and that macfix does not know.
-        empty: variables that name patches or plugins, and are set to nothing.
-        unclear: settings that are to say on or off, and say neither.
+        complaints: what is wrong with the variables by themselves, one sentence each.
     """
 
     enabled: bool = True
@@ -68,16 +66,12 @@ class Config:
     strict: bool = False
     cache: str | None = None
     log: str | None = None
-    unknown: tuple[str, ...] = ()
-    empty: tuple[str, ...] = ()
-    unclear: tuple[str, ...] = ()
+    complaints: tuple[str, ...] = ()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Config:
         """The choices that *environ* (``os.environ`` unless given) states."""
         env = os.environ if environ is None else environ
-        given = {name for name in env if name.startswith("MACFIX_")}
-        lists = ("MACFIX_SKIP", "MACFIX_ONLY", "MACFIX_FORCE", "MACFIX_BLOCK")
         return cls(
             enabled=not is_off(env.get("MACFIX")),
             skip=_names(env.get("MACFIX_SKIP")),
@@ -88,9 +82,7 @@ class Config:
             strict=if_on(env.get("MACFIX_STRICT")) is not None,
             cache=_cache_folder(env),
             log=if_on(env.get("MACFIX_LOG", "").lower()),
-            unknown=tuple(sorted(given - VARIABLES.keys() - _INTERNAL)),
-            empty=tuple(name for name in lists if name in env and not _names(env[name])),
-            unclear=neither_on_nor_off(env),
+            complaints=tuple(_complaints(env)),
         )
 
     @property
@@ -105,23 +97,6 @@ class Config:
     def allows(self, plugin: str) -> bool:
         """Whether *plugin*, which is not one of macfix's own, may be loaded."""
         return plugin not in self.block and (self.plugins is None or plugin in self.plugins)
-
-    def complaints(self) -> list[str]:
-        """What is wrong with the variables by themselves, one sentence each."""
-        found = [
-            f"macfix has no variable {name}{nearest(name, VARIABLES, 'MACFIX_')}"
-            for name in self.unknown
-        ]
-        found += [f"{name} is set and names nothing: unset it" for name in self.empty]
-        found += [f"{each} says neither on nor off, and counts as on" for each in self.unclear]
-        if self.log and self.log not in LEVELS:
-            found.append(f"MACFIX_LOG is {self.log!r}, not {' or '.join(LEVELS)}")
-        both = sorted(self.skip & (self.only or frozenset()))
-        if both:
-            found.append(
-                f"MACFIX_ONLY and MACFIX_SKIP both name {', '.join(both)}, which is left out"
-            )
-        return found
 
     def wrong_names(self, patches: Collection[str], plugins: Collection[str]) -> list[str]:
         """The names that no patch of *patches*, or plugin of *plugins*, has; one sentence each."""
@@ -159,3 +134,19 @@ def _cache_folder(env: Mapping[str, str]) -> str | None:
     if sys.platform == "darwin":
         return os.path.join(home, "Library", "Caches", "macfix")
     return xdg_folder(env, "XDG_CACHE_HOME", "~/.cache")
+
+
+def _complaints(env: Mapping[str, str]) -> Iterator[str]:
+    known = VARIABLES.keys() | _INTERNAL
+    for name in sorted(env):
+        if name.startswith("MACFIX_") and name not in known:
+            yield f"macfix has no variable {name}{nearest(name, VARIABLES, 'MACFIX_')}"
+    for name in ("MACFIX_SKIP", "MACFIX_ONLY", "MACFIX_FORCE", "MACFIX_BLOCK"):
+        if name in env and not _names(env[name]):
+            yield f"{name} is set and names nothing: unset it"
+    for each in neither_on_nor_off(env):
+        yield f"{each} says neither on nor off, and counts as on"
+    if (level := if_on(env.get("MACFIX_LOG", "").lower())) and level not in LEVELS:
+        yield f"MACFIX_LOG is {level!r}, not {' or '.join(LEVELS)}"
+    if both := sorted(_names(env.get("MACFIX_SKIP")) & _names(env.get("MACFIX_ONLY"))):
+        yield f"MACFIX_ONLY and MACFIX_SKIP both name {', '.join(both)}, which is left out"

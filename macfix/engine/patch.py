@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -59,6 +58,8 @@ class Diagnosis(NamedTuple):
         raise ValueError(f"diagnose() gave {answer!r}: no needed(), not_needed() or unknown()")
 
 
+MACOS = frozenset({"darwin"})
+
 Answers = dict[str, Diagnosis]
 """What the patches of one target say of its source, by the patch's name."""
 
@@ -78,8 +79,7 @@ def unknown(reason: str) -> Diagnosis:
     return Diagnosis("unknown", reason)
 
 
-@dataclass(frozen=True)
-class Patch:
+class Patch(NamedTuple):
     """The fix of exactly one defect, as its module states it.
 
     Attributes:
@@ -102,7 +102,7 @@ class Patch:
     rewrite: Rewrite | None = None
     install: Install | None = None
     repro: Callable[[], None] | None = None
-    platforms: frozenset[str] = frozenset({"darwin"})
+    platforms: frozenset[str] = MACOS
     live: bool = False
 
     @classmethod
@@ -123,7 +123,7 @@ class Patch:
         live = getattr(module, "LIVE", False)
         if live not in (True, False) or (live and acts["rewrite"] is not None):
             raise _wrong(module, f"LIVE must be True, for a patch without rewrite(), not {live!r}")
-        platforms = getattr(module, "PLATFORMS", cls.platforms)
+        platforms = getattr(module, "PLATFORMS", MACOS)
         if not isinstance(platforms, frozenset) or {*map(type, platforms)} != {str}:
             raise _wrong(
                 module,

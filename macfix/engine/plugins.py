@@ -99,7 +99,7 @@ class Plugins:
 
     def check(self, config: Config) -> None:
         """Report what is wrong with the user's variables, and the names in them that nobody has."""
-        wrong = config.complaints()
+        wrong = [*config.complaints]
         if config.skip or config.only or config.force or config.block or config.plugins:
             wrong += config.wrong_names([one.name for one in self.all_patches()], self.installed)
         for text in wrong:

@@ -45,7 +45,7 @@ MAC_LINES = (
         "engine/config.py",
         '        return self.enabled and (sys.platform == "darwin" or bool(self.force))',
     ),
-    ("engine/patch.py", '    platforms: frozenset[str] = frozenset({"darwin"})'),
+    ("engine/patch.py", 'MACOS = frozenset({"darwin"})'),
     (
         "activation/site/_macfix_autoload.py",
         '    if sys.platform != "darwin" and "MACFIX_FORCE" not in environ:',

@@ -18,7 +18,7 @@ def config(**variables: str) -> Config:
 def test_nothing_is_chosen_where_nothing_is_set() -> None:
     chosen = config()
     assert chosen == Config(cache=chosen.cache)
-    assert chosen.complaints() == []
+    assert chosen.complaints == ()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_this_platform_or_the_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_variable_that_makes_no_sense_is_complained_of(
     variables: dict[str, str], complaint: str
 ) -> None:
-    assert config(**variables).complaints() == [complaint]
+    assert config(**variables).complaints == (complaint,)
 
 
 @pytest.mark.parametrize("value", ["", " ", "0", "Off", "no", " false"])
@@ -92,10 +92,11 @@ def test_what_says_anything_else_is_on() -> None:
 
 
 def test_every_variable_that_there_is_can_be_set() -> None:
-    assert config(**dict.fromkeys(VARIABLES, "x")).unknown == ()
-    assert config(MACFIX_TREE="x", MACFIX_SHM_TREE="x", MACFIX_HEAVY="full").unknown == ()
-    assert config(MACFIX_PLUGINS="").complaints() == []  # this one says something: no other plugin
-    assert config(MACFIXED="x", PYTHONMACFIX_X="y").complaints() == []
+    said = config(**dict.fromkeys(VARIABLES, "x")).complaints
+    assert [each for each in said if "has no variable" in each] == []
+    assert config(MACFIX_TREE="x", MACFIX_SHM_TREE="x", MACFIX_HEAVY="full").complaints == ()
+    assert config(MACFIX_PLUGINS="").complaints == ()  # this one says something: no other plugin
+    assert config(MACFIXED="x", PYTHONMACFIX_X="y").complaints == ()
 
 
 def test_a_wrong_name_is_complained_of_with_the_nearest_right_one() -> None:
@@ -117,10 +118,10 @@ def test_a_wrong_name_is_complained_of_with_the_nearest_right_one() -> None:
 
 @pytest.mark.parametrize("name", ["MACFIX", "MACFIX_STRICT", "MACFIX_SHM_REAP"])
 def test_what_is_neither_on_nor_off_is_complained_of(name: str) -> None:
-    said = [f"{name}=maybe says neither on nor off, and counts as on"]
-    assert config(**{name: "maybe"}).complaints() == said
+    said = (f"{name}=maybe says neither on nor off, and counts as on",)
+    assert config(**{name: "maybe"}).complaints == said
     for clear in ("", " ", "1", "On", "yes", "true", "0", "off", "no", "FALSE"):
-        assert config(**{name: clear}).complaints() == []
+        assert config(**{name: clear}).complaints == ()
 
 
 # -- the cache's folder ----------------------------------------------------------------------------

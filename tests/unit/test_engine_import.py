@@ -614,7 +614,7 @@ def test_warnings_that_are_errors_do_not_stop_an_import(
 def test_skip_and_only_choose_patches_by_name(upstream: FakeUpstream) -> None:
     upstream.write(MOD, "a = b = c = 1")
     patches = [make_patch(n, install=lambda m, ch, n=n: ch.set(m, n, 2)) for n in ("a", "b", "c")]
-    config = Config(skip=frozenset({"fake-a"}), only=frozenset({"fake-a", "fake-b"}))
+    config = Config.from_environ({"MACFIX_SKIP": "fake-a", "MACFIX_ONLY": "fake-a,fake-b"})
     with pytest.warns(MacfixWarning, match="both name fake-a"):
         engine = upstream.patch(*patches, config=config)
     module = upstream.load()
