@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support import environments
 from tests.support.environments import LOOK, ON, Environment
 from tests.support.once import made_once
 from tests.support.plugin import ADD_41, lay_out_plugin
+from tests.support.surroundings import every
 
 PATCHED, ALONE = "42 1", "1 0"
 
@@ -186,8 +188,9 @@ except Exception as error:
 """
 
 
-@pytest.mark.parametrize("importer", IMPORTERS)
-@pytest.mark.parametrize("place", ["before", "after", "by itself"])
+@pytest.mark.parametrize(
+    ("importer", "place"), every(2, product(IMPORTERS, ["before", "after", "by itself"]))
+)
 def test_with_an_importer_that_misbehaves_it_is_as_without_macfix_or_patched(
     enabled: Environment, importer: str, place: str
 ) -> None:

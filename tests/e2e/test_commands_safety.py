@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from tests.support import environments
 from tests.support.environments import Environment
 from tests.support.plugin import add_entry_point
+from tests.support.surroundings import every
 
 TRAP = "open({trace!r}, 'a').write(__name__ + '\\n')\nraise RuntimeError('a trap was imported')\n"
 
@@ -147,8 +149,7 @@ def on_full(environment: Environment, command: str) -> subprocess.CompletedProce
 
 
 @on_a_full_disk
-@pytest.mark.parametrize("options", ["", "-u"], ids=["buffered", "unbuffered"])
-@pytest.mark.parametrize("command", SHOWING)
+@pytest.mark.parametrize(("command", "options"), every(3, product(SHOWING, ["", "-u"])))
 def test_a_disk_that_is_full_is_said_in_one_line(
     enabled: Environment, command: str, options: str
 ) -> None:
@@ -170,8 +171,12 @@ def test_what_was_done_is_said_where_standard_output_takes_nothing(
         assert (done.returncode, done.stderr) == (1, said + FULL)
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
-@pytest.mark.parametrize("command", ["status", "doctor", "shm ls", "nonsense", "--help"])
+CLOSING = product(
+    ["status", "doctor", "shm ls", "nonsense", "--help"], [">&-", "2>&-", ">&- 2>&-", "<&-"]
+)
+
+
+@pytest.mark.parametrize(("command", "closed"), every(3, CLOSING))
 def test_closed_streams_are_no_traceback(enabled: Environment, command: str, closed: str) -> None:
     line = f"exec {enabled.python} -m macfix {command} {closed}"
     done = environments.run("/bin/sh", "-c", line, cwd=enabled.folder)
@@ -179,12 +184,13 @@ def test_closed_streams_are_no_traceback(enabled: Environment, command: str, clo
     assert "Traceback" not in done.stderr + done.stdout
 
 
-@pytest.mark.parametrize(
-    "env",
+IN_ASCII = product(
+    ["status", "doctor", "shm ls", "--help", "nönsense"],
     [{"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, {"PYTHONIOENCODING": "ascii"}],
-    ids=str,
 )
-@pytest.mark.parametrize("command", ["status", "doctor", "shm ls", "--help", "nönsense"])
+
+
+@pytest.mark.parametrize(("command", "env"), every(3, IN_ASCII), ids=str)
 def test_a_terminal_of_ascii_is_no_traceback(
     enabled: Environment, command: str, env: dict[str, str]
 ) -> None:
@@ -195,8 +201,13 @@ def test_a_terminal_of_ascii_is_no_traceback(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["status", "doctor", "shm ls", "shm reap", "enable --check"])
-@pytest.mark.parametrize("home", ["/nonexistent", "", "relative", "/dev/null"])
+HOMELESS = product(
+    ["status", "doctor", "shm ls", "shm reap", "enable --check"],
+    ["/nonexistent", "", "relative", "/dev/null"],
+)
+
+
+@pytest.mark.parametrize(("command", "home"), every(3, HOMELESS))
 def test_a_home_that_is_none_is_no_traceback(enabled: Environment, command: str, home: str) -> None:
     done = environments.run(
         enabled.python, "-m", "macfix", *command.split(), cwd=enabled.folder, HOME=home

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
+
+Case = TypeVar("Case")
 
 STARTED_WITH: dict[str, str] = dict(os.environ)
 """The environment of the test run itself. Tests see a cleaned one."""
@@ -14,6 +18,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 HEAVY = STARTED_WITH.get("MACFIX_HEAVY", "")
 """How much the long proofs do: `full` for everything, anything else for the everyday share."""
+
+
+def every(step: int, cases: Iterable[Case]) -> list[Case]:
+    """Return all `cases` in a full run; each day every `step`-th, beginning with the first."""
+    return [*cases][:: 1 if HEAVY == "full" else step]
 
 
 def user_cache() -> Path:

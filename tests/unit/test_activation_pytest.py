@@ -48,7 +48,7 @@ def run(folder: Path, *words: str, **env: str) -> str:
 
 def options() -> list[str]:
     """Those with which pytest has macfix's plugin, once: a second time it would be an error."""
-    given = ["-p", "no:cacheprovider", "-p", "no:tractor"]
+    given = ["-p", "no:cacheprovider", "-p", "no:tractor", "-p", "no:hypothesispytest"]
     if not entry_points(group="pytest11", name="macfix"):
         given += [
             "-p",

@@ -39,7 +39,7 @@ DERIBIT_PARTS = ("price", "order")
 BESIDE = ("trades", "scan")
 """Parts whose channel is open in another task than the one that leaves."""
 
-TIMES = 100 if HEAVY == "full" else 2
+TIMES = 100 if HEAVY == "full" else 1
 """How often Ctrl-C is pressed."""
 
 FOREIGN = {"TrioTaskExited", "TrioCancelled", "NoRuntime", "CancelledError"}

@@ -50,14 +50,7 @@ def printed(name: str) -> str:
 
 @pytest.mark.skipif(ON_A_MAC, reason="the pictures are of the simulation")
 @pytest.mark.parametrize(
-    "name",
-    [
-        *(name for name in draw_terminal.PICTURES if name != "demo"),
-        pytest.param(
-            "demo",
-            marks=pytest.mark.skipif(HEAVY != "full", reason="all of it: MACFIX_HEAVY=full"),
-        ),
-    ],
+    "name", draw_terminal.PICTURES if HEAVY == "full" else ["status", "doctor"]
 )
 def test_a_picture_shows_what_is_printed_now(name: str) -> None:
     try:

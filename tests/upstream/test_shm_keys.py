@@ -54,8 +54,6 @@ VINTAGES = [
     *(Vintage(PIKER, c, tractor) for tractor, commits in NEW_PIKERS.items() for c in commits),
 ]
 EVERYDAY_MACS = {
-    "5cee2223": MACS[:1],
-    "83ce2275": MACS[3:],
     "3690e43a": MACS[:1],
     "efb743fd": MACS[3:],
     "3d037818": MACS[3:],

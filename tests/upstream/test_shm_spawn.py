@@ -10,18 +10,19 @@ import pytest
 
 from tests.support import pythons
 from tests.support.launcher import Launcher
+from tests.support.surroundings import HEAVY
 from tests.support.vintages import NEW, OLD, PIKER, Vintage
 from tests.support.worlds import ON_A_MAC, UNTOUCHED
 
 PROGRAM = Path(__file__).parent / "programs" / "shm_spawn.py"
 
 HEAD = Vintage(NEW, "3690e43a")
-VINTAGES = [
-    HEAD,
+LAST_PIKER = Vintage(PIKER, "3d037818", "36307c59", pythons.PIKER)
+OTHERS = [
     Vintage(NEW, "ba384ca8"),  # a helper that returns nothing
     Vintage(OLD, "eeb9a7d6"),
-    Vintage(PIKER, "3d037818", "36307c59", pythons.PIKER),
 ]
+VINTAGES = [HEAD, LAST_PIKER, *(OTHERS if HEAVY == "full" else [])]
 
 NO_DESCRIPTOR = (
     "TypeError: int() argument must be a string, a bytes-like object or a real number, "

@@ -107,7 +107,7 @@ def test_a_chart_with_two_hundred_markets_opens_where_a_segment_is_a_file(
     )
 
 
-@pytest.mark.parametrize("vintage", [HEAD, LAST_PIKER], ids=str)
+@pytest.mark.parametrize("vintage", [HEAD, LAST_PIKER] if HEAVY == "full" else [HEAD], ids=str)
 def test_every_actor_may_open_more_files_than_macos_gives_it(
     vintage: Vintage, launcher_of: MakeLauncher
 ) -> None:
