@@ -530,6 +530,14 @@ def test_children_of_every_kind_come_up_patched(
     assert [line for line in lines if not line.endswith(PATCHED)] == []
 
 
+def test_without_the_runner_too_a_tree_is_told_once(enabled: Environment) -> None:
+    code = f"{LOOK}; import subprocess; subprocess.run([sys.executable, '-c', {LOOK!r}])"
+    wrong = {"MACFIX_SKIPP": "x"}
+    done = environments.run(enabled.python, "-c", code, cwd=enabled.folder, **ON, **wrong)
+    assert done.stdout.splitlines() == [PATCHED] * 2
+    assert done.stderr.count("macfix has no variable MACFIX_SKIPP") == 1, done.stderr
+
+
 # -- layouts ---------------------------------------------------------------------------------------
 
 
