@@ -203,6 +203,16 @@ def test_with_an_importer_that_misbehaves_it_is_as_without_macfix_or_patched(
     assert answers[1] in (answers[0], "42")
 
 
+def test_a_module_whose_spec_cannot_be_changed_is_said_to_be_left_as_it_is(
+    enabled: Environment,
+) -> None:
+    frozen = IMPORTERS["spec that cannot be changed"]
+    code = MISBEHAVING.format(importer=frozen, name="tractor.thing", before="", after="")
+    done = environments.run(enabled.python, "-c", code, cwd=enabled.folder, **ON)
+    assert done.stdout == "1\n"
+    assert "tractor.thing is left as it is, as its spec cannot be changed: frozen" in done.stderr
+
+
 def test_an_importer_whose_distributions_cannot_be_had_costs_no_patch(
     enabled: Environment,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import traceback
 import types
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from macfix.patches.aio import _side
 from macfix.patches.aio._side import AsyncioSide
 from macfix.patches.aio._targets import comes_from, name_of, with_runner
 
@@ -120,6 +122,20 @@ async def grouped(play: Play) -> None:
     finally:
         await turn(3)
         play.note("all cleaned")
+
+
+@pytest.mark.parametrize("message", [None, ToldError("that is all")])
+def test_debuggers_and_pytest_do_not_stop_in_the_frames_of_this_module(message: Any) -> None:
+    async def failing(play: Play) -> None:
+        try:
+            await turn(0 if message is None else 100)
+        finally:
+            raise OwnError
+
+    _, end = play(failing, message)
+    frames = [frame for frame, _ in traceback.walk_tb(end.__traceback__)]
+    ours = [frame for frame in frames if frame.f_code.co_filename == _side.__file__]
+    assert len(ours) == 2 and all(frame.f_locals["__tracebackhide__"] for frame in ours)
 
 
 @pytest.mark.parametrize("target", [parked, busy])

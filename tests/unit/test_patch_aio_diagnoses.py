@@ -135,6 +135,7 @@ NEEDED, FIXED, UNKNOWN = "needed", "not needed", "unknown"
         ("aio-piker-targets", CHANNEL, NEEDED),
         ("aio-piker-targets", CHANNEL.replace("TrioTaskExited()", "None"), FIXED),
         ("aio-piker-targets", "def something_else(): ...", FIXED),
+        ("aio-piker-targets", CHANNEL.replace("open_channel_from", "open_something"), FIXED),
         ("aio-piker-targets", CHANNEL.replace("(func, *", "(func, loop, *"), UNKNOWN),
         ("aio-unsuppressed-exit", ASKED.format(test="not suppress_graceful_exits"), NEEDED),
         (

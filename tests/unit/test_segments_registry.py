@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -266,18 +267,21 @@ def test_without_a_place_programs_run_and_one_of_a_tree_says_so(
         reaping.sort_out(place.location(), free=True)
 
 
-@pytest.mark.parametrize("what", ["no home", "no boot"])
-def test_without_a_home_or_a_boot_it_is_the_same(
+@pytest.mark.parametrize("what", ["no home", "no boot", "no start"])
+def test_without_a_home_a_boot_or_a_start_of_the_process_it_is_the_same(
     key: str, what: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if what == "no home":
         monkeypatch.setattr(os.path, "expanduser", lambda path: path)
-    else:
+    elif what == "no boot":
         monkeypatch.setattr(place, "boot_id", lambda: "")
+    else:
+        monkeypatch.setattr(registry, "start_of", mock.Mock(side_effect=OSError("no start")))
     assert registry.variables() == {} and registry.join() is None
     use(key)
     (text,) = said(caplog)
-    assert ("MACFIX_STATE_DIR" if what == "no home" else "this boot") in text
+    hints = {"no home": "MACFIX_STATE_DIR", "no boot": "this boot", "no start": "no start"}
+    assert hints[what] in text
 
 
 NOBODY = 65534
