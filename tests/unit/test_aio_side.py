@@ -317,6 +317,29 @@ def test_who_swallows_a_cancel_below_is_told_all_the_same() -> None:
     assert play(target, message := ToldError())[1] is message
 
 
+def test_who_is_pressed_where_a_cancel_is_swallowed_below_is_told_all_the_same() -> None:
+    async def below() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+    async def target(play: Play) -> None:
+        with suppress(ToldError):
+            await asyncio.sleep(3600)
+        await asyncio.create_task(below())
+        await asyncio.sleep(3600)
+
+    async def main() -> Any:
+        running = Play(target)
+        await turn(3)
+        running.side.stop(ToldError())
+        await turn(3)
+        running.side.press(pressed)
+        return await running.end()
+
+    pressed = ToldError("now")
+    assert asyncio.run(main()) is pressed
+
+
 def test_a_cancel_from_elsewhere_stays_one() -> None:
     async def main() -> Any:
         running = Play(parked)
