@@ -217,6 +217,16 @@ def test_somebody_who_may_removes_it_meanwhile(base: Path, monkeypatch: pytest.M
     assert left == [0, 0]
 
 
+def test_who_removes_it_all_but_the_last_time_is_waited_for(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir, removed = Path.mkdir, iter(range(module.ATTEMPTS - 1))
+    monkeypatch.setattr(
+        Path, "mkdir", lambda self, mode: next(removed, None) is None and mkdir(self, mode)
+    )
+    assert runtime_dir(base=base).is_dir()
+
+
 def test_who_removes_it_each_time_is_not_waited_for(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
