@@ -94,13 +94,11 @@ def enable() -> tuple[str, bool]:
     _refuse_managed()
     place = folder()
     _refuse_unsafe(place)
+    _refuse_others_files(place)
     changed = False
     for name, data in _contents(place).items():
         file = os.path.join(place, name)
-        before = _read(file)
-        if before is not None and not _is_ours(before):
-            raise CannotEnableError(f"{file} was not written by macfix: look at it, and remove it")
-        if before != data or _may_be_changed(file):
+        if _read(file) != data or _may_be_changed(file):
             _write(file, data)
             changed = True
         if name == AUTOLOAD:
@@ -154,6 +152,10 @@ def problems(flags: Sequence[str] = ()) -> list[str]:
     if not os.path.isfile(_SOURCE):
         return [_NOT_INSTALLED]
     files = written()
+    try:
+        _refuse_others_files(os.path.dirname(files[0]) if files else folder())
+    except CannotEnableError as error:
+        return [str(error)]
     if not files:
         return [f"macfix is not enabled in {sys.prefix}: `macfix enable` does it"]
     found = _problems_of(files[0])
@@ -242,6 +244,12 @@ def _refuse_managed() -> None:
             f"this Python is externally managed ({marker} says so): make a virtual environment "
             "and enable macfix there, or start programs with `python -m macfix`"
         )
+
+
+def _refuse_others_files(place: str) -> None:
+    for file in (os.path.join(place, name) for name in (AUTOLOAD, NAME)):
+        if not _is_ours(_read(file) or b""):
+            raise CannotEnableError(f"{file} was not written by macfix: look at it, and remove it")
 
 
 def _refuse_unsafe(place: str) -> None:

@@ -17,6 +17,8 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         The exit code; a program that is run replaces this process instead.
     """
     left_out: list[str] = []
+    # what is printed to a stream that is closed would else be printed to standard output
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
         if argv is None:
             left_out = leave_out_unsafe_places()

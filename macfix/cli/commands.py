@@ -157,8 +157,10 @@ def _run(command: str, words: list[str], simulate: str | None, said: list[str]) 
     inner, more = _take_options(words)
     said = [*said, *more]
     quiet = [each for each in said if each in QUIET]
-    if not words or not _is_program(words[0]) or quiet:
-        _refuse(_parser_of(command), [*quiet, *words])
+    if not words or not _is_program(words[0]):
+        _refuse(_parser_of(command), words)
+    if quiet:
+        _parser_of(command).error(f"{quiet[0]} is for macfix's own commands: leave it out")
     if said and not if_on(os.environ.get("MACFIX_LOG")):
         os.environ["MACFIX_LOG"] = "info"
     spec = inner or simulate

@@ -238,14 +238,16 @@ def _print(
 
 def _show_survey(args: argparse.Namespace, plugins: Plugins, malformed: Rows) -> int:
     findings = [asdict(finding) for finding in survey(plugins, PACKAGES)]
-    plugins.check(Config.from_environ())
+    config = Config.from_environ()
+    plugins.check(config)
     problems = [problem._asdict() for problem in plugins.problems] + malformed
-    reason = f"macfix is inactive here: {sys.platform} does not need it"
+    forced = f"active on {sys.platform}, for what MACFIX_FORCE names"
+    state = forced if config.wanted else f"inactive: {sys.platform} does not need it"
     if args.json:
-        data = {"active": False, "reason": reason, "simulated": None, "problems": problems}
+        data = {"active": config.wanted, "reason": state, "simulated": None, "problems": problems}
         _print_json(data | {"survey": findings})
     else:
-        where = f"inactive: {sys.platform} does not need it.{' On macOS:' if findings else ''}"
+        where = f"{state}.{' On macOS:' if findings else ''}"
         _print(where, {"problems": problems, "notes": {}}, findings, {}, args.verbosity)
         if sys.platform == "linux" and args.verbosity >= 0:
             print("\n`macfix --simulate status` shows it at work.")

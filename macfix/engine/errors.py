@@ -28,9 +28,9 @@ class MacfixWarning(UserWarning):
 
 
 def describe(error: BaseException) -> str:
-    """The type and the text of *error*, and the file of the module that lacks something."""
+    """The type of *error*, the first line of its text, and the file of what lacks something."""
     try:
-        text = str(error)
+        text = str(error).strip().partition("\n")[0]
     except Exception:
         text = "<no text>"
     file = getattr(getattr(error, "obj", None), "__file__", None)  # of an AttributeError

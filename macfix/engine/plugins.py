@@ -75,7 +75,7 @@ class Plugins:
                 plugin = self.manager.get_plugin(name)
                 for module in self._ask(name, plugin, "macfix_patches", target=target):
                     patch = self._admit(module, name)
-                    if patch is not None:
+                    if patch is not None and patch not in found:
                         found.append(patch)
             self._patches[target] = tuple(found)
         return self._patches[target]
@@ -123,6 +123,8 @@ class Plugins:
             hash(plugin)  # or pluggy could ask none of the others, either
             self.manager.register(plugin, name=name)
             self.manager.check_pending()
+            if not self.manager.get_hookcallers(plugin):
+                self.report(name, "it has no hooks: do its functions lack @macfix.hookimpl?")
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -165,7 +167,8 @@ class Plugins:
         others = [other for _, other in self.manager.list_name_plugin() if other is not plugin]
         try:
             caller = self.manager.subset_hook_caller(hook, remove_plugins=others)
-            return [item for answer in caller(**arguments) for item in answer]
+            answers = [[one] if isinstance(one, str) else one for one in caller(**arguments)]
+            return [item for answer in answers for item in answer]
         except KeyboardInterrupt:
             raise
         except BaseException as error:

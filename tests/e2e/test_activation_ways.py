@@ -98,6 +98,14 @@ def refused(environment: Environment, *words: str | Path, **env: str) -> str:
     return done.stderr
 
 
+def checked(environment: Environment) -> str:
+    """What `enable --check` finds wrong."""
+    words = ("-m", "macfix", "enable", "--check")
+    done = environments.run(environment.python, *words, cwd=environment.folder)
+    assert (done.returncode, done.stderr) == (1, "")
+    return done.stdout
+
+
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
 def test_a_read_only_environment_is_refused_with_a_reason(environment: Environment) -> None:
     environment.packages.chmod(0o555)
@@ -200,11 +208,13 @@ def test_a_file_that_was_cut_off_stops_nothing_and_is_put_right_or_removed(
 def test_somebody_elses_file_of_that_name_is_left_alone(environment: Environment) -> None:
     environment.pth.write_text("# mine\n")
     assert "was not written by macfix" in refused(environment)
+    assert "was not written by macfix" in checked(environment)
     assert environment.run("-m", "macfix", "disable")
     assert environment.pth.read_text() == "# mine\n" and not environment.autoload.exists()
     environment.pth.unlink()
     environment.autoload.write_text("this is mine, too\n")
     assert "was not written by macfix" in refused(environment)
+    assert "was not written by macfix" in checked(environment)
     assert environment.run("-m", "macfix", "disable")
     assert (
         environment.autoload.read_text() == "this is mine, too\n" and not environment.pth.exists()

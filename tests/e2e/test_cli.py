@@ -220,12 +220,13 @@ def test_nonsense_is_exit_code_2_and_says_so(nothing: Path, words: list[str]) ->
         ("--sim prog", "did you mean --simulate?"),
         ("run --simul=page=4096 prog", "did you mean --simulate?"),
         ("--bogus prog", "(those of a program come after it)"),
-        ("-q prog.py", "try `python -q -m macfix"),
+        ("-q prog.py", "-q is for macfix's own commands: leave it out"),
         ("--simulate page=4096 prog.py", "did you mean --simulate=page=4096?"),
         ("status --jsno", "did you mean --json?"),
         ("shm sl", "did you mean ls?"),
         ("shm ls --jsno", "did you mean --json?"),
         ("help stauts", "did you mean status?"),
+        ("help STATUS", "did you mean status?"),
         ("new-pach", "did you mean new-patch?"),
     ],
 )
@@ -380,6 +381,16 @@ def test_off_darwin_status_says_what_would_happen(folder: Path) -> None:
     assert "tractor.absent" not in done.stdout
     shown = run(folder, "status", "-v").stdout
     assert "the answer is wrong" in line(shown, "tractor.own", "own-patch", "needed")
+
+
+@on_linux
+def test_off_darwin_what_is_forced_is_no_word_of_inactive(folder: Path) -> None:
+    done = run(folder, "status", MACFIX_FORCE="own-patch")
+    assert "active on linux, for what MACFIX_FORCE names. On macOS:\n" in done.stdout
+    assert "inactive" not in done.stdout
+    for force in ({}, {"MACFIX_FORCE": "own-patch"}):
+        data = json.loads(run(folder, "status", "--json", **force).stdout)
+        assert data["active"] is bool(force)
 
 
 @on_linux

@@ -249,7 +249,10 @@ def test_a_missing_autoload_is_one_line(tmp_path: Path) -> None:
     shutil.copy(Path(SITE, "sitecustomize.py"), tmp_path)
     done = start("-c", "print('program')", path=(tmp_path,), **ON)
     assert (done.returncode, done.stdout) == (0, "program\n")
-    assert done.stderr == "macfix: not active here: No module named '_macfix_autoload'\n"
+    assert done.stderr == (
+        "macfix: not active here: "
+        """ModuleNotFoundError("No module named '_macfix_autoload'")\n"""
+    )
 
 
 def run_beside_own(tmp_path: Path, name: str) -> subprocess.CompletedProcess[str]:

@@ -189,7 +189,7 @@ def test_the_user_chooses_whose_code_is_loaded(
 ) -> None:
     modules = {name: f"fake_macfix_{name}" for name in ("theirs", "others")}
     for name in modules.values():
-        in_a_file(site, name, "")
+        in_a_file(site, name, "import macfix\n@macfix.hookimpl\ndef macfix_targets(): ...\n")
     site.add("dist", entry_point(**modules))
     own = make_plugin(make_patch())
     plugins = Plugins(config, {"own": own})
@@ -246,6 +246,7 @@ def test_what_a_plugin_raises_costs_that_plugin_only(
         ("macfix_targets", [17], "macfix_targets gave 17, which is no module name"),
         ("macfix_patches", None, None),
         ("macfix_patches", ["text"], "gave 'text', which is no module"),
+        ("macfix_patches", "text", "gave 'text', which is no module"),
     ],
 )
 def test_what_a_hook_must_not_answer_is_said(hook: str, answer: object, told: str | None) -> None:
@@ -253,6 +254,26 @@ def test_what_a_hook_must_not_answer_is_said(hook: str, answer: object, told: st
     plugins = Plugins(Config(), {"odd": make_plugin(**{hook: arguments[hook]})})
     assert names(plugins) == []
     assert [told in problem.message for problem in plugins.problems if told] == [True] * bool(told)
+
+
+def test_one_target_need_not_be_in_a_list() -> None:
+    plugin = make_plugin(make_patch(), macfix_targets=lambda: MOD)
+    assert [*Plugins(Config(), {"odd": plugin}).targets] == [MOD]
+
+
+def test_a_plugin_without_hooks_is_said_to_have_none(site: Site) -> None:
+    site.add("a", entry_point(forgot="json"))
+    message = problems(Plugins(Config(), {}))["forgot"]
+    assert message == "it has no hooks: do its functions lack @macfix.hookimpl?"
+
+
+def test_one_plugin_by_two_names_is_told_in_a_line(site: Site) -> None:
+    plugin = make_plugin(make_patch())
+    site.add("a", entry_point(one=plugin, other=plugin))
+    plugins = Plugins(Config(), {})
+    assert names(plugins) == ["one-some"]
+    assert "registered under a different name" in problems(plugins)["other"]
+    assert "\n" not in problems(plugins)["other"]
 
 
 def test_an_interrupt_inside_a_plugin_is_the_users() -> None:
@@ -419,6 +440,12 @@ def test_a_patch_name_counts_once() -> None:
     plugins = Plugins(Config(), {"a": one, "a-b": two})
     assert names(plugins) == ["a-b-c"]
     assert "its name 'a-b-c' is taken by fake_macfix_patches.b_c" in problems(plugins)["a-b"]
+
+
+def test_a_patch_that_is_given_twice_counts_once() -> None:
+    patch = make_patch()
+    plugins = Plugins(Config(), {"a": make_plugin(patch, patch)})
+    assert names(plugins) == ["a-some"] and len(plugins.patches(MOD)) == 1
 
 
 # -- macfix's own ----------------------------------------------------------------------------------

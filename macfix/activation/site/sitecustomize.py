@@ -20,7 +20,7 @@ if __name__ == "sitecustomize":
             _macfix_autoload.start(os.path.dirname(os.path.dirname(os.path.dirname(_site))), _site)
         except Exception as error:
             if sys.stderr is not None:
-                sys.stderr.write("macfix: not active here: %s\n" % error)  # noqa: UP031
+                sys.stderr.write("macfix: not active here: %r\n" % error)  # noqa: UP031
     sys.path[:] = [place for place in sys.path if place != _site]
     # If there is no other one, the ImportError leaves this module too, and the interpreter takes
     # it for what it is: there is no sitecustomize. An error in the other one is shown as always.
