@@ -42,13 +42,11 @@ def xdg_folder(env: Mapping[str, str], variable: str, default: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str], start: str = "") -> str:
-    """The words that name the nearest of *known*; *start*, which all have, does not count."""
-    name, ends = (
-        name.removeprefix(start),
-        {each.removeprefix(start).lower(): each for each in known},
-    )
+    """The words that name the nearest of *known*, in whatever case; *start* does not count."""
     import difflib  # only where something is misspelt
 
+    name = name.removeprefix(start).lower()
+    ends = {each.removeprefix(start).lower(): each for each in known}
     likeness = 0.5 if len(name) < 4 else 0.6  # two letters of which one is in its place: sl, ls
-    close = difflib.get_close_matches(name.lower(), ends, 1, likeness)
+    close = difflib.get_close_matches(name, ends, 1, likeness)
     return f"; did you mean {ends[close[0]]}?" if close else ""
