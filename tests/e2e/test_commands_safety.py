@@ -86,7 +86,7 @@ def loaded_by_python(environment: Environment, tmp_path: Path) -> set[str]:
     return set(loaded)
 
 
-@pytest.mark.parametrize("way", ["script", "-m", "on PYTHONPATH"])
+@pytest.mark.parametrize("way", every(2, ["-m", "script", "on PYTHONPATH"]))
 def test_nothing_of_the_current_folder_or_an_open_one_is_run(
     commanded: Environment, tmp_path: Path, way: str
 ) -> None:

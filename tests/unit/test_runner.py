@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from tests.support.small_programs import (
     MODULES,
     WHAT_PROGRAMS_DO,
 )
-from tests.support.surroundings import REPOSITORY
+from tests.support.surroundings import REPOSITORY, every
 from tests.support.twins import Shown, Twins
 
 needs_groups = pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.11 has these first")
@@ -362,8 +363,10 @@ def test_the_console_script_runs_it_as_well(tmp_path: Path, kind: Kind, ending: 
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.11 has -P first")
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("how", [{"options": ["-P"]}, {"env": {"PYTHONSAFEPATH": "1"}}], ids=str)
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    every(3, product(KINDS, [{"options": ["-P"]}, {"env": {"PYTHONSAFEPATH": "1"}}])),
+)
 def test_safe_path_puts_nothing_on_the_path(twins: Twins, kind: Kind, how: dict[str, Any]) -> None:
     words = kind(twins.folder, IDENTITY)
     env = {"PYTHONPATH": f"{Path(__file__).parents[2]}:{twins.folder}", **how.get("env", {})}
