@@ -21,7 +21,7 @@ OF_THE_MACHINE = ("Python", "sockets", "open files", "import hooks", "TLS roots"
 VARYING = {
     r"\(?[~/][\w.~-]*/\S*": "PATH",
     r"'(\S*?)\d{4,}(\.x+)?(\.{3})?'?": r"'\1N'",  # keys with a pid in them
-    r"\b\d{4,}\b|(?<=needs )\d+": "N",  # the length of a path with a pid in it
+    r"\b\d{4,}\b|(?<=needs)\s+\d+": "N",  # the length of a path with a pid in it
 }
 """What is another text each time, or on another machine."""
 
