@@ -55,7 +55,6 @@ VINTAGES = [
 ]
 EVERYDAY_MACS = {
     "3690e43a": MACS[:1],
-    "efb743fd": MACS[3:],
     "3d037818": MACS[3:],
 }
 CHOSEN = [v for v in VINTAGES if HEAVY == "full" or v.commit in EVERYDAY_MACS]

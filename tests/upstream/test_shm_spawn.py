@@ -19,10 +19,11 @@ PROGRAM = Path(__file__).parent / "programs" / "shm_spawn.py"
 HEAD = Vintage(NEW, "3690e43a")
 LAST_PIKER = Vintage(PIKER, "3d037818", "36307c59", pythons.PIKER)
 OTHERS = [
+    LAST_PIKER,
     Vintage(NEW, "ba384ca8"),  # a helper that returns nothing
     Vintage(OLD, "eeb9a7d6"),
 ]
-VINTAGES = [HEAD, LAST_PIKER, *(OTHERS if HEAVY == "full" else [])]
+VINTAGES = [HEAD, *(OTHERS if HEAVY == "full" else [])]
 
 NO_DESCRIPTOR = (
     "TypeError: int() argument must be a string, a bytes-like object or a real number, "

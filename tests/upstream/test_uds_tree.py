@@ -60,15 +60,9 @@ DIES_OF = {
 MakeLauncher = Callable[[str], Launcher]
 
 
-@pytest.fixture(params=["2025-07", "HEAD"] if HEAVY != "full" else list(COMMITS))
-def commit(request: pytest.FixtureRequest) -> str:
-    """A tractor of a time at which something changed for macOS; all with MACFIX_HEAVY=full."""
-    return COMMITS[request.param]
-
-
 @pytest.fixture(params=["HEAD"] if HEAVY != "full" else list(COMMITS))
-def some_commit(request: pytest.FixtureRequest) -> str:
-    """The newest of them; with MACFIX_HEAVY=full all."""
+def commit(request: pytest.FixtureRequest) -> str:
+    """The newest tractor; with MACFIX_HEAVY=full one of each time that changed things for macOS."""
     return COMMITS[request.param]
 
 
@@ -122,12 +116,12 @@ def no_socket_of(report: dict[str, Any], launcher: Launcher) -> None:
 @pytest.mark.skipif(ON_A_MAC, reason="a Mac cannot be Linux")
 @pytest.mark.parametrize("world", [PLAIN_LINUX, LINUX_WITH_MACFIX], ids=lambda world: world.name)
 def test_on_linux_actors_know_each_other_with_and_without_macfix(
-    some_commit: str, world: World, launcher_for: MakeLauncher
+    commit: str, world: World, launcher_for: MakeLauncher
 ) -> None:
-    launcher = launcher_for(some_commit)
+    launcher = launcher_for(commit)
     report = report_of(finished := run_tree(launcher, world))
     assert report["platform"] == "linux"
-    assert report["links"] == expected_links(some_commit)
+    assert report["links"] == expected_links(commit)
     assert "macfix" not in finished.stderr.lower(), str(finished)
     no_socket_of(report, launcher)
 
@@ -152,16 +146,16 @@ def test_on_a_mac_actors_know_each_other_with_macfix(
 
 
 def test_on_a_mac_with_macfix_no_child_is_turned_away_when_all_come_at_once(
-    some_commit: str, launcher_for: MakeLauncher
+    commit: str, launcher_for: MakeLauncher
 ) -> None:
-    launcher = launcher_for(some_commit)
+    launcher = launcher_for(commit)
     report = report_of(finished := run_tree(launcher, MENDED_MAC, "--at-once"))
-    assert knowing_more(report["links"], than=expected_links(some_commit)), str(finished)
+    assert knowing_more(report["links"], than=expected_links(commit)), str(finished)
     no_socket_of(report, launcher)
 
 
-def test_tcp_works_on_a_mac_with_macfix(some_commit: str, launcher_for: MakeLauncher) -> None:
-    launcher = launcher_for(some_commit)
+def test_tcp_works_on_a_mac_with_macfix(commit: str, launcher_for: MakeLauncher) -> None:
+    launcher = launcher_for(commit)
     report = report_of(finished := run_tree(launcher, MENDED_MAC, "--transport", "tcp"))
     checks = ("stream", "local address", "remote address")
     assert report["links"] == [
@@ -170,16 +164,12 @@ def test_tcp_works_on_a_mac_with_macfix(some_commit: str, launcher_for: MakeLaun
     assert "MacfixWarning" not in finished.stderr, str(finished)
 
 
-def test_the_runner_alone_mends_the_whole_tree(
-    some_commit: str, launcher_for: MakeLauncher
-) -> None:
-    launcher = launcher_for(some_commit)
+def test_the_runner_alone_mends_the_whole_tree(commit: str, launcher_for: MakeLauncher) -> None:
+    launcher = launcher_for(commit)
     launcher = launcher.with_path(launcher.macfix_folder)
     simulate = () if ON_A_MAC else ("--simulate",)
     finished = run_tree(launcher, UNTOUCHED, before=("-m", "macfix", *simulate))
-    assert knowing_more(report_of(finished)["links"], than=expected_links(some_commit)), str(
-        finished
-    )
+    assert knowing_more(report_of(finished)["links"], than=expected_links(commit)), str(finished)
     assert "macfix" not in finished.stderr.lower(), str(finished)
 
 
