@@ -53,9 +53,14 @@ SPOILS = """\
 """
 
 
-def demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+MACFIX = ("-m", "macfix")
+
+
+def demo(
+    *arguments: str, program: tuple[str, ...] = MACFIX, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "macfix", "demo", *arguments],
+        [sys.executable, *program, "demo", *arguments],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
         capture_output=True,
         text=True,
@@ -201,13 +206,7 @@ def test_a_fix_that_fails_is_an_exit_code(tmp_path: Path) -> None:
         demo.PROGRAM_CASES = demo.PROGRAM_CASES[1:2]
         raise SystemExit(main())
     """
-    done = subprocess.run(
-        [sys.executable, "-c", one, "demo", "--quick"],
-        env={**os.environ, "PYTHONPATH": f"{REPOSITORY}:{tmp_path}"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = demo("--quick", program=("-c", one), PYTHONPATH=f"{REPOSITORY}:{tmp_path}")
     assert done.returncode == 1, done.stdout
     assert "still failing: actors over sockets" in done.stdout
     assert "  actors over sockets   FAILS   without uds-peer-credentials: " in done.stdout

@@ -10,7 +10,7 @@ from tests.support import upstream
 from tests.support.launcher import Launcher
 from tests.support.reports import Tables
 from tests.support.suites import Suite, compare
-from tests.support.surroundings import HEAVY
+from tests.support.surroundings import HEAVY, every
 from tests.support.worlds import MENDED_MAC, ON_A_MAC, PLAIN_LINUX
 
 SUITES = {
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(ON_A_MAC, reason="there is no Linux here to comp
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("part", [*SUITES] if HEAVY == "full" else [*SUITES][:1])
+@pytest.mark.parametrize("part", every(len(SUITES), SUITES))
 @pytest.mark.parametrize("commit", COMMITS.values(), ids=list(COMMITS))
 def test_this_part_of_it_fails_nowhere_that_linux_does_not(
     commit: str, part: str, launcher_for: Callable[[str], Launcher], tables: Tables

@@ -10,20 +10,20 @@ import pytest
 
 from tests.support import pythons
 from tests.support.launcher import Launcher
-from tests.support.surroundings import HEAVY
+from tests.support.surroundings import every
 from tests.support.vintages import NEW, OLD, PIKER, Vintage
 from tests.support.worlds import ON_A_MAC, UNTOUCHED
 
 PROGRAM = Path(__file__).parent / "programs" / "shm_spawn.py"
 
 HEAD = Vintage(NEW, "3690e43a")
-LAST_PIKER = Vintage(PIKER, "3d037818", "36307c59", pythons.PIKER)
-OTHERS = [
-    LAST_PIKER,
+VINTAGES = [
+    HEAD,
     Vintage(NEW, "ba384ca8"),  # a helper that returns nothing
     Vintage(OLD, "eeb9a7d6"),
+    Vintage(PIKER, "3d037818", "36307c59", pythons.PIKER),
 ]
-VINTAGES = [HEAD, *(OTHERS if HEAVY == "full" else [])]
+CHOSEN = every(len(VINTAGES), VINTAGES)
 
 NO_DESCRIPTOR = (
     "TypeError: int() argument must be a string, a bytes-like object or a real number, "
@@ -45,7 +45,7 @@ def seen(launcher: Launcher, vintage: Vintage, **more: str) -> dict[str, object]
     return report
 
 
-@pytest.mark.parametrize("vintage", VINTAGES, ids=str)
+@pytest.mark.parametrize("vintage", CHOSEN, ids=str)
 def test_multiprocessing_works_and_upstreams_segments_are_not_tracked(
     vintage: Vintage, launcher_of: MakeLauncher
 ) -> None:
@@ -58,7 +58,7 @@ def test_multiprocessing_works_and_upstreams_segments_are_not_tracked(
     }
 
 
-@pytest.mark.parametrize("vintage", VINTAGES, ids=str)
+@pytest.mark.parametrize("vintage", CHOSEN, ids=str)
 def test_without_the_patch_nothing_can_be_spawned(
     vintage: Vintage, launcher_of: MakeLauncher
 ) -> None:
