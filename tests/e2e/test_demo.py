@@ -53,11 +53,8 @@ SPOILS = """\
 """
 
 
-MACFIX = ("-m", "macfix")
-
-
 def demo(
-    *arguments: str, program: tuple[str, ...] = MACFIX, **environment: str
+    *arguments: str, program: tuple[str, ...] = ("-m", "macfix"), **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *program, "demo", *arguments],
