@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import islice
 from pathlib import Path
@@ -42,7 +43,7 @@ LEFT_OUT = (
     "through it before you publish it."
 )
 
-_OWN_HOOKS = "_frozen_importlib|macfix"
+_PYTHONS = (BuiltinImporter, FrozenImporter, PathFinder)
 _LOOK = "import sys; print('up' * any(hasattr(each, 'is_macfix') for each in sys.meta_path))"
 
 
@@ -343,7 +344,7 @@ def _kernel(args: argparse.Namespace) -> Found:
 
 
 def _neighbours(_: argparse.Namespace) -> Found:
-    foreign = [each for each in sys.meta_path if not re.search(_OWN_HOOKS, repr(each))]
+    foreign = [one for one in sys.meta_path if one not in _PYTHONS and "macfix" not in repr(one)]
     kinds = [each if isinstance(each, type) else type(each) for each in foreign]
     hooks = [f"{kind.__module__}.{kind.__qualname__}" for kind in kinds]
     yield "import hooks", "\n".join(hooks) or "Python's and macfix's only"

@@ -1,7 +1,7 @@
 """There is no ``/dev/shm`` on a Mac: no call of Python code finds it, however it is written.
 
 Only ``os``, ``io`` and ``builtins`` are touched, where Python code looks the calls up. The import
-system uses ``posix`` and is not slowed down; what C code and other programs do is out of reach.
+system has its own and is not slowed down; what C code and other programs do is out of reach.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import builtins
 import errno
 import io
 import os
-import posix
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
+from . import _linux
 from ._errors import error
 from ._replace import replace
 
@@ -37,7 +37,7 @@ _PATH_NAMES = ("path", "file", "src", "dst", "target")
 def install() -> None:
     """Hide the folder from all calls that take a path."""
     for name in _PATH_CALLS.split():
-        truth = getattr(posix, name, None)
+        truth = getattr(_linux, name, None)
         if truth is not None:
             replace(os, name, _hiding(truth))
     replace(os, "listdir", _hiding(_listdir))
@@ -64,7 +64,7 @@ def is_hidden(path: Any) -> bool:
 def _absolute(text: str) -> str:
     if not text.startswith("/"):
         try:
-            text = posix.getcwd() + "/" + text
+            text = _linux.getcwd() + "/" + text
         except OSError:
             return text
     return "/" + os.path.normpath(text).lstrip("/")
@@ -79,7 +79,7 @@ def _hiding(truth: Callable[..., Any]) -> Callable[..., Any]:
             paths += tuple(map(kwargs.get, _PATH_NAMES))
         for path in paths:
             if path.__class__ is not int and is_hidden(path):
-                if truth is posix.access:
+                if truth is _linux.access:
                     return False
                 raise error(errno.ENOENT, path)
         return truth(*args, **kwargs)
@@ -88,13 +88,13 @@ def _hiding(truth: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _listdir(path: Any = ".") -> list[Any]:
-    found = posix.listdir(path)
+    found = _linux.listdir(path)
     lost = _lost_in(path)
     return [name for name in found if os.fsdecode(name) not in lost] if lost else found
 
 
 def _scandir(path: Any = ".") -> Any:
-    found = posix.scandir(path)
+    found = _linux.scandir(path)
     lost = _lost_in(path)
     return _Entries(found, lost) if lost else found
 

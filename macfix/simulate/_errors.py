@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import posix
+import os
 
 
 class SimulationError(RuntimeError):
@@ -11,4 +11,4 @@ class SimulationError(RuntimeError):
 
 def error(number: int, *path: str) -> OSError:
     """Return the OSError that Python raises for `number`, about `path` if given."""
-    return OSError(number, posix.strerror(number), *path)
+    return OSError(number, os.strerror(number), *path)

@@ -9,9 +9,9 @@ import errno
 import functools
 import mmap
 import os
-import posix
 from collections.abc import Callable
 
+from . import _linux
 from ._errors import error
 from ._replace import replace
 from ._segments import Segments, simulated_mmap
@@ -76,7 +76,7 @@ def _install_page(spec: Spec) -> None:
     names = {"SC_PAGESIZE", "SC_PAGE_SIZE", os.sysconf_names["SC_PAGESIZE"]}
 
     def sysconf(name: str | int, /) -> int:
-        return spec.page if name in names else posix.sysconf(name)
+        return spec.page if name in names else _linux.sysconf(name)
 
     replace(os, "sysconf", sysconf)
     replace(resource, "getpagesize", lambda: spec.page)

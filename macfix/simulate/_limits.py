@@ -7,9 +7,9 @@ may change them for itself and for its children, and the simulation must not cha
 from __future__ import annotations
 
 import os
-import posix
 import sys
 
+from . import _linux
 from ._constants import CS_DARWIN_USER_TEMP_DIR
 from ._errors import SimulationError
 from ._replace import replace
@@ -29,7 +29,7 @@ def install(spec: Spec) -> None:
 
     # CPython's table of names lacks this one on macOS too: only the number works.
     def confstr(name: str | int, /) -> str | None:
-        return temporary if name == CS_DARWIN_USER_TEMP_DIR else posix.confstr(name)
+        return temporary if name == CS_DARWIN_USER_TEMP_DIR else _linux.confstr(name)
 
     replace(os, "confstr", confstr)
 
@@ -57,7 +57,7 @@ def temporary_folder() -> str:
 
     Raises SimulationError if it cannot be created or is not ours alone.
     """
-    name = f"macfix-{posix.geteuid()}-"
+    name = f"macfix-{_linux.geteuid()}-"
     base = os.environ.get("TMPDIR", "").rstrip("/")
     room = TEMP_BYTES - len(os.fsencode(base)) - len("//T/")
     if room < len(name) or not os.path.isabs(base) or not os.path.isdir(base):

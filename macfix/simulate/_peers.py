@@ -5,11 +5,11 @@ from __future__ import annotations
 import _socket
 import contextlib
 import errno
-import posix
 import select
 import struct
 import sys
 
+from . import _linux
 from ._constants import (
     LOCAL_PEERCRED,
     LOCAL_PEEREPID,
@@ -115,7 +115,7 @@ def peer_is_closed(sock: _socket.socket) -> bool:
     """Say whether the peer of a connected socket was closed, not just shut down."""
     if sock.type & 0xF == _STREAM and not shut_both_ways(sock):
         return False
-    peer = _peer_inode(posix.fstat(sock.fileno()).st_ino)
+    peer = _peer_inode(_linux.fstat(sock.fileno()).st_ino)
     return peer == 0 if peer is not None else sock.type & 0xF == _STREAM
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import functools
 import os
-import posix
 import sys
 import types
 from collections.abc import Callable
 
-from . import _hooks
+from . import _hooks, _linux
 from ._replace import replace
 from ._spec import Spec
 
@@ -62,7 +61,7 @@ def install(spec: Spec) -> None:
     machine = _Machine(spec)
     SimulatedSys._true_platform = sys.platform
     sys.__class__ = SimulatedSys
-    replace(os, "uname", _by_caller(posix.uname, machine.uname))
+    replace(os, "uname", _by_caller(_linux.uname, machine.uname))
     _hooks.after_import("platform", lambda module: _install_in_platform(module, machine))
 
 
@@ -149,10 +148,10 @@ class _Machine:
         kernel = "RELEASE_ARM64_T6000" if apple_silicon else "RELEASE_X86_64"
         self.version = f"Darwin Kernel Version {self.release}: root:xnu/{kernel}"
 
-    def uname(self) -> posix.uname_result:
+    def uname(self) -> _linux.uname_result:
         """``os.uname()``; the node's name is this machine's."""
-        node = posix.uname().nodename
-        return posix.uname_result(("Darwin", node, self.release, self.version, self.machine))
+        node = _linux.uname().nodename
+        return _linux.uname_result(("Darwin", node, self.release, self.version, self.machine))
 
     def platform(self, *, terse: bool) -> str:
         """``platform.platform()``."""

@@ -5,8 +5,8 @@ there is, and it lives in the file: any number of processes agree without talkin
 segment that was truncated to length 0, which XNU allows and which uses up the one chance, carries
 the sticky bit.
 
-This module uses the functions of ``posix``, never those of ``os``: those are the program's, and
-they hide what is done here.
+This module calls what is in ``_linux``, never ``os``, whose functions are the program's and hide
+what is done here.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import errno
 import fcntl
 import mmap
 import os
-import posix
 import stat
 import sys
 from urllib.parse import quote, unquote_to_bytes
 
+from . import _linux
 from ._errors import SimulationError, error
 from ._spec import Spec
 
@@ -43,7 +43,7 @@ _ACCESS = {
 
 def folder() -> str:
     """Return where the segments of this user lie; it need not exist."""
-    return os.environ.get(DIR_VARIABLE) or f"/dev/shm/macfix-{posix.geteuid()}"
+    return os.environ.get(DIR_VARIABLE) or f"/dev/shm/macfix-{_linux.geteuid()}"
 
 
 def prepare() -> str:
@@ -61,7 +61,7 @@ def prepare() -> str:
             f"simulation: no place for shared memory segments: cannot make {where}: "
             f"{failed.strerror}; name a folder in {DIR_VARIABLE}"
         ) from None
-    if not posix.access(where, os.W_OK | os.X_OK):
+    if not _linux.access(where, os.W_OK | os.X_OK):
         raise SimulationError(f"simulation: cannot make segments in {where}: it is read-only")
     return os.path.realpath(where)
 
@@ -69,9 +69,9 @@ def prepare() -> str:
 def own_folder(where: str) -> None:
     """Create `where`; raise SimulationError unless it is a real folder and ours alone."""
     with contextlib.suppress(FileExistsError):
-        posix.mkdir(where, 0o700)
-    found = posix.lstat(where)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != posix.geteuid():
+        _linux.mkdir(where, 0o700)
+    found = _linux.lstat(where)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != _linux.geteuid():
         raise SimulationError(f"simulation: {where} is not a folder of this user; remove it")
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise SimulationError(f"simulation: {where} is open to others; run chmod 700 {where}")
@@ -83,7 +83,7 @@ def segments() -> list[str]:
     Names are as given to ``shm_open``, with their slash. Works without the simulation running.
     """
     try:
-        files = posix.listdir(folder())
+        files = _linux.listdir(folder())
     except FileNotFoundError:
         return []
     return sorted(unquote_to_bytes(file).decode("utf-8", "surrogateescape") for file in files)
@@ -94,7 +94,7 @@ def purge() -> list[str]:
     purged = []
     for name in segments():
         try:
-            posix.unlink(_path_of(name.encode("utf-8", "surrogateescape"), folder()))
+            _linux.unlink(_path_of(name.encode("utf-8", "surrogateescape"), folder()))
         except FileNotFoundError:
             continue
         purged.append(name)
@@ -114,7 +114,7 @@ class Segments:
         self._page = spec.page
         self._folder = where
         self._inside = where + "/"
-        self._device = posix.stat(where).st_dev
+        self._device = _linux.stat(where).st_dev
 
     # -- names: shm_open, shm_unlink, pshm_get_name -------------------------------------------
 
@@ -138,21 +138,21 @@ class Segments:
         while True:
             if flags & os.O_CREAT:
                 try:
-                    fd = posix.open(file, access | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                    fd = _linux.open(file, access | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 except FileExistsError:
                     if flags & os.O_EXCL:
                         raise
                 else:
-                    posix.fchmod(fd, mode & 0o777)
+                    _linux.fchmod(fd, mode & 0o777)
                     return fd
             try:
-                fd = posix.open(file, access | os.O_CLOEXEC | os.O_NOFOLLOW)
+                fd = _linux.open(file, access | os.O_CLOEXEC | os.O_NOFOLLOW)
             except FileNotFoundError:
                 if flags & os.O_CREAT:
                     continue
                 raise
-            if flags & os.O_TRUNC and _is_sized(posix.fstat(fd)):
-                posix.close(fd)
+            if flags & os.O_TRUNC and _is_sized(_linux.fstat(fd)):
+                _linux.close(fd)
                 raise error(errno.EINVAL)
             return fd
 
@@ -162,63 +162,63 @@ class Segments:
         if not raw or len(raw) > self._limit:
             raise error(errno.EINVAL, path)
         try:
-            posix.unlink(_path_of(raw, self._folder))
+            _linux.unlink(_path_of(raw, self._folder))
         except OSError as failed:
             raise error(failed.errno or errno.EINVAL, path) from None
 
     # -- descriptors --------------------------------------------------------------------------
 
-    def stat_of(self, fd: object) -> posix.stat_result | None:
+    def stat_of(self, fd: object) -> _linux.stat_result | None:
         """Return the file's own stat if `fd` is a segment's descriptor, else None."""
         if not isinstance(fd, int) or fd < 0:
             return None
         try:
-            found = posix.fstat(fd)
+            found = _linux.fstat(fd)
             if found.st_dev != self._device or not stat.S_ISREG(found.st_mode):
                 return None
-            inside = posix.readlink(f"/proc/self/fd/{fd}").startswith(self._inside)
+            inside = _linux.readlink(f"/proc/self/fd/{fd}").startswith(self._inside)
         except OSError:
             return None  # no descriptor at all: the real call says so
         return found if inside else None
 
-    def fstat(self, found: posix.stat_result, fd: int, **_: object) -> os.stat_result:
+    def fstat(self, found: _linux.stat_result, fd: int, **_: object) -> os.stat_result:
         """``pshm_stat``: permission bits without a file type, owner and size; the rest is 0."""
         mode = stat.S_IMODE(found.st_mode) & ~_TRUNCATED_TO_NOTHING
         answer = (mode, 0, 0, 0, found.st_uid, found.st_gid, found.st_size)
         return os.stat_result((*answer, *[0] * (os.stat_result.n_fields - len(answer))))
 
-    def ftruncate(self, found: posix.stat_result, fd: int, length: int) -> None:
+    def ftruncate(self, found: _linux.stat_result, fd: int, length: int) -> None:
         """``pshm_truncate``: once, up to a page; EINVAL otherwise."""
         rounded = -(-length // self._page) * self._page
         writable, opened = self._writable(fd, found)
         try:
             # The lock decides between two processes that size one segment at the same time.
             fcntl.flock(writable, fcntl.LOCK_EX)
-            if length < 0 or _is_sized(posix.fstat(writable)):
+            if length < 0 or _is_sized(_linux.fstat(writable)):
                 raise error(errno.EINVAL)
             if rounded:
-                posix.ftruncate(writable, rounded)
+                _linux.ftruncate(writable, rounded)
             else:
-                posix.fchmod(writable, stat.S_IMODE(found.st_mode) | _TRUNCATED_TO_NOTHING)
+                _linux.fchmod(writable, stat.S_IMODE(found.st_mode) | _TRUNCATED_TO_NOTHING)
         finally:
             if opened:
-                posix.close(writable)
+                _linux.close(writable)
             else:
                 fcntl.flock(writable, fcntl.LOCK_UN)
 
-    def _writable(self, fd: int, found: posix.stat_result) -> tuple[int, bool]:
+    def _writable(self, fd: int, found: _linux.stat_result) -> tuple[int, bool]:
         # XNU lets a read-only descriptor truncate; Linux needs one that can write.
         if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY:
             return fd, False
         mode = stat.S_IMODE(found.st_mode)
-        posix.fchmod(fd, mode | 0o600)
+        _linux.fchmod(fd, mode | 0o600)
         try:
-            return posix.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC), True
+            return _linux.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC), True
         finally:
-            posix.fchmod(fd, mode)
+            _linux.fchmod(fd, mode)
 
     def check_mmap(
-        self, fd: int, found: posix.stat_result, length: int, offset: int, flags: int, prot: int
+        self, fd: int, found: _linux.stat_result, length: int, offset: int, flags: int, prot: int
     ) -> None:
         """``mmap`` and ``pshm_mmap``: EINVAL or EPERM for what XNU does not map."""
         pages = -(-length // self._page) * self._page
@@ -231,7 +231,7 @@ class Segments:
             raise error(errno.EINVAL)
 
 
-def _is_sized(found: posix.stat_result) -> bool:
+def _is_sized(found: _linux.stat_result) -> bool:
     return bool(found.st_size or found.st_mode & _TRUNCATED_TO_NOTHING)
 
 

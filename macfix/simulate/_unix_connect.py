@@ -8,11 +8,10 @@ from __future__ import annotations
 import _socket
 import errno
 import functools
-import posix
 import stat
 from collections.abc import Callable
 
-from . import _peers
+from . import _linux, _peers
 from ._constants import SOMAXCONN
 from ._errors import error
 from ._unix import BASE, check_path, is_stream, is_unix
@@ -26,7 +25,7 @@ _SEQPACKET = _socket.SOCK_SEQPACKET
 
 def _is_other_file(address: Any) -> bool:
     try:
-        return not stat.S_ISSOCK(posix.stat(address).st_mode)
+        return not stat.S_ISSOCK(_linux.stat(address).st_mode)
     except (OSError, TypeError, ValueError):
         return False
 
@@ -87,9 +86,9 @@ def _accept(self: Any) -> tuple[int, Any]:
 def _connect_stream(sock: Any, address: Any) -> None:
     """Connect without waiting for a full backlog: unp_connect, sonewconn."""
     fd = sock.fileno()
-    blocking = posix.get_blocking(fd)
+    blocking = _linux.get_blocking(fd)
     if blocking:
-        posix.set_blocking(fd, False)
+        _linux.set_blocking(fd, False)
     try:
         BASE.connect(sock, address)
     except BlockingIOError:
@@ -100,7 +99,7 @@ def _connect_stream(sock: Any, address: Any) -> None:
         raise
     finally:
         if blocking:
-            posix.set_blocking(fd, True)
+            _linux.set_blocking(fd, True)
 
 
 def _name_of_accepted(fd: int, address: Any) -> Any:

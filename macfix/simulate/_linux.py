@@ -1,0 +1,3 @@
+"""The calls of ``os`` as Linux has them: this is imported before any of them is replaced."""
+
+from os import *  # noqa: F403
