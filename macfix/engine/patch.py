@@ -24,6 +24,7 @@ a patch that only installs, and may do so into a target that has executed alread
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -137,8 +138,8 @@ class Patch(NamedTuple):
 
 def _act(module: ModuleType, name: str) -> Any:
     act = getattr(module, name, None)
-    if act is not None and not callable(act):
-        raise _wrong(module, f"{name} must be a function, not {act!r}")
+    if act is not None and (not callable(act) or inspect.iscoroutinefunction(act)):
+        raise _wrong(module, f"{name} must be a function (not an async one), not {act!r}")
     return act
 
 

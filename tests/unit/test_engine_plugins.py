@@ -394,12 +394,17 @@ def test_an_observer_that_raises_is_told_of_at_once(tmp_path: Path) -> None:
 # -- a patch module --------------------------------------------------------------------------------
 
 
+async def never_awaited(module: object, changes: object) -> None:
+    """What would count as applied and do nothing."""
+
+
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
         ({"diagnose": None}, r"fake_macfix_patches\.some: it has no diagnose\(source\)"),
         ({"install": None}, r"needs rewrite\(tree\) or install\(module, changes\)"),
-        ({"install": 1}, "install must be a function, not 1"),
+        ({"install": 1}, r"install must be a function \(not an async one\), not 1"),
+        ({"install": never_awaited}, "install must be a function .*, not <function never_awaited"),
         ({"repro": "text"}, "repro must be a function"),
         ({"PLATFORMS": frozenset()}, "PLATFORMS must be a frozenset"),
         ({"PLATFORMS": "darwin"}, "PLATFORMS must be a frozenset"),
