@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 from . import enabling, environment
-from .locate import CannotRunError
+from .programs import CannotRunError
 
 
 class CommandLine(NamedTuple):

@@ -16,7 +16,7 @@ from macfix import __version__
 from macfix import simulate as simulation
 from macfix._variables import if_on, nearest
 from macfix.activation.enabling import CannotEnableError
-from macfix.activation.locate import CannotRunError, interpreter_of, script_folders
+from macfix.activation.programs import CannotRunError, interpreter_of, script_folders
 from macfix.activation.runner import CommandLine
 from macfix.engine.config import VARIABLES
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 from macfix import _once
 from macfix import simulate as simulation
 from macfix.activation import environment, runner
-from macfix.activation.locate import CannotRunError, locate
+from macfix.activation.programs import CannotRunError, find_program
 from macfix.darwin.segments import registry
 from macfix.engine.config import Config
 
@@ -20,7 +20,7 @@ def run(words: Sequence[str], *, simulate: str | None, patched: bool) -> NoRetur
     """Replace this process by the program and its arguments that *words* are.
 
     Args:
-        words: the program, in one of the ways that ``locate`` knows, and its arguments.
+        words: the program, in one of the ways that ``find_program`` knows, and its arguments.
         simulate: the specification of the simulation to run it under, if any.
         patched: whether macfix patches what it imports.
 
@@ -40,7 +40,7 @@ def run(words: Sequence[str], *, simulate: str | None, patched: bool) -> NoRetur
     elif patched:
         for text in config.complaints:  # else it would be said where an upstream is imported
             print(f"macfix: {text}", file=sys.stderr)
-    program = locate(words)
+    program = find_program(words)
     _close_again_what_was_closed()
     runner.run(program, changes)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finding:
+class SurveyRow:
     """What one patch says of one target.
 
     Attributes:
@@ -39,21 +39,20 @@ class Finding:
     reason: str
 
 
-def survey(plugins: Plugins, packages: Sequence[str]) -> list[Finding]:
+def survey(plugins: Plugins, packages: Sequence[str]) -> list[SurveyRow]:
     """Ask every patch about every target that is installed here, on any platform.
 
     Targets that do not exist in the installed upstreams are left out; so are all others where none
     of *packages* is installed.
     """
-    findings: list[Finding] = []
+    rows: list[SurveyRow] = []
     for target in plugins.targets if any(map(locate, packages)) else ():
-        spec = locate(target)
-        if spec is not None:
-            findings += _ask_all(list(plugins.patches(target)), spec)
-    return findings
+        if (spec := locate(target)) is not None:
+            rows += _ask_all(list(plugins.patches(target)), spec)
+    return rows
 
 
-def _ask_all(patches: list[Patch], spec: ModuleSpec) -> list[Finding]:
+def _ask_all(patches: list[Patch], spec: ModuleSpec) -> list[SurveyRow]:
     source = Source.of(spec, spec.loader)
     answers: dict[str, Diagnosis] = {}
 
@@ -61,6 +60,5 @@ def _ask_all(patches: list[Patch], spec: ModuleSpec) -> list[Finding]:
         answers[patch.name] = unknown(f"diagnose() raised {describe(error)}")
 
     answers |= diagnose(source, patches, failed)
-    return [
-        Finding(patch.name, spec.name, spec.origin or "", *answers[patch.name]) for patch in patches
-    ]
+    path = spec.origin or ""
+    return [SurveyRow(patch.name, spec.name, path, *answers[patch.name]) for patch in patches]

@@ -12,7 +12,7 @@ import pytest
 from macfix import not_needed, unknown
 from macfix.engine.config import Config
 from macfix.engine.plugins import Plugins
-from macfix.engine.survey import Finding, locate, survey
+from macfix.engine.survey import SurveyRow, locate, survey
 from tests.support.engine import ROOT, FakeUpstream, always, make_patch, make_plugin
 
 MOD = f"{ROOT}.sub.mod"
@@ -30,7 +30,7 @@ def upstream(tmp_path: Path) -> Iterator[FakeUpstream]:
 
 def findings(
     *patches: ModuleType, target: str = MOD, packages: tuple[str, ...] = (ROOT,)
-) -> list[Finding]:
+) -> list[SurveyRow]:
     return survey(Plugins(Config(), {"p": make_plugin(by_target={target: patches})}), packages)
 
 
@@ -47,9 +47,9 @@ def test_a_target_is_diagnosed_without_being_imported(upstream: FakeUpstream) ->
     )
     path = str(upstream.folder / ROOT / "sub" / "mod.py")
     assert found == [
-        Finding("p-a", MOD, path, "needed", "the test says so"),
-        Finding("p-b", MOD, path, "not needed", "fixed"),
-        Finding("p-c", MOD, path, "unknown", path),
+        SurveyRow("p-a", MOD, path, "needed", "the test says so"),
+        SurveyRow("p-b", MOD, path, "not needed", "fixed"),
+        SurveyRow("p-c", MOD, path, "unknown", path),
     ]
     assert ROOT not in sys.modules
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from macfix.activation import environment, runner
-from macfix.activation.locate import CannotRunError
+from macfix.activation.programs import CannotRunError
 from macfix.activation.runner import CommandLine
 
 

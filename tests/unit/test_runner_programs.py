@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from macfix.activation import locate as locating
-from macfix.activation.locate import CannotRunError, interpreter_of, locate
+from macfix.activation import programs
+from macfix.activation.programs import CannotRunError, find_program, interpreter_of
 from tests.support.surroundings import REPOSITORY
 from tests.support.twins import Twins
 
@@ -24,7 +24,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of scripts, in place of the environment's."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    monkeypatch.setattr(locating, "script_folders", lambda: [str(folder)])
+    monkeypatch.setattr(programs, "script_folders", lambda: [str(folder)])
     return folder
 
 
@@ -36,7 +36,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refusal(*words: str) -> str:
     with pytest.raises(CannotRunError) as caught:
-        locate(words)
+        find_program(words)
     return str(caught.value)
 
 
@@ -50,20 +50,20 @@ def distribution(folder: Path, name: str, entry: str) -> None:
 def test_all_arguments_after_the_program_are_its_own() -> None:
     Path("prog.py").touch()
     for words in (["prog.py", "-m", "x", "--simulate"], ["-m", "mod", "-m", "x"], ["-mmod", "-c"]):
-        assert locate(words) == words
-    assert locate(["-", "-m", "x"]) == ["-", "-m", "x"]
+        assert find_program(words) == words
+    assert find_program(["-", "-m", "x"]) == ["-", "-m", "x"]
 
 
 def test_module_and_command_come_before_everything() -> None:
     Path("-m").touch()
     Path("mod").touch()
-    assert locate(["-m", "mod"]) == ["-m", "mod"]
-    assert locate(["-c", "1"]) == ["-c", "1"]
+    assert find_program(["-m", "mod"]) == ["-m", "mod"]
+    assert find_program(["-c", "1"]) == ["-c", "1"]
 
 
 def test_a_path_is_not_taken_for_an_option() -> None:
     Path("-x.py").touch()
-    assert locate(["-x.py", "a"]) == ["--", "-x.py", "a"]
+    assert find_program(["-x.py", "a"]) == ["--", "-x.py", "a"]
 
 
 @pytest.mark.parametrize("option", ["-m", "-c"])
@@ -77,18 +77,18 @@ def test_nothing_is_refused() -> None:
 
 def test_a_path_comes_before_a_script_of_that_name(scripts: Path) -> None:
     (scripts / "tool").write_text(f"#!{sys.executable}\n")
-    assert locate(["tool"]) == [str(scripts / "tool")]
+    assert find_program(["tool"]) == [str(scripts / "tool")]
     Path("tool").touch()
-    assert locate(["tool"]) == ["tool"]
+    assert find_program(["tool"]) == ["tool"]
 
 
 @pytest.mark.parametrize("main", ["__main__.py", "__main__.pyc"])
 def test_a_folder_is_a_program_only_with_a_main(scripts: Path, main: str) -> None:
     (scripts / "tool").write_text(f"#!{sys.executable}\n")
     Path("tool").mkdir()
-    assert locate(["tool"]) == [str(scripts / "tool")]
+    assert find_program(["tool"]) == [str(scripts / "tool")]
     Path("tool", main).touch()
-    assert locate(["tool"]) == ["tool"]
+    assert find_program(["tool"]) == ["tool"]
 
 
 def test_a_script_comes_before_an_entry_point(
@@ -96,14 +96,14 @@ def test_a_script_comes_before_an_entry_point(
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     distribution(tmp_path, "dist", "tool = some.module:main.inner [extra]")
-    option, code = locate(["tool", "a"])[:2]
+    option, code = find_program(["tool", "a"])[:2]
     assert option == "-c"
     assert code == (
         f"import sys; sys.argv[0] = {str(scripts / 'tool')!r}; from some.module import main; "
         "sys.exit(main.inner())"
     )
     (scripts / "tool").write_text(f"#!{sys.executable}\n")
-    assert locate(["tool", "a"]) == [str(scripts / "tool"), "a"]
+    assert find_program(["tool", "a"]) == [str(scripts / "tool"), "a"]
 
 
 def test_an_entry_point_comes_before_a_package(
@@ -112,9 +112,9 @@ def test_an_entry_point_comes_before_a_package(
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "tool").mkdir()
     (tmp_path / "tool" / "__main__.py").touch()
-    assert locate(["tool", "a"]) == ["-m", "tool", "a"]
+    assert find_program(["tool", "a"]) == ["-m", "tool", "a"]
     distribution(tmp_path, "dist", "tool = some.module:main")
-    assert locate(["tool", "a"])[0] == "-c"
+    assert find_program(["tool", "a"])[0] == "-c"
 
 
 def test_a_package_within_packages_is_found_without_importing_any(
@@ -126,7 +126,7 @@ def test_a_package_within_packages_is_found_without_importing_any(
     for folder in (inner, inner.parent, inner.parent.parent):
         (folder / "__init__.py").write_text("raise AssertionError('imported')")
     (inner / "__main__.py").touch()
-    assert locate(["aa.bb.cc"]) == ["-m", "aa.bb.cc"]
+    assert find_program(["aa.bb.cc"]) == ["-m", "aa.bb.cc"]
     assert "no __main__" in refusal("aa.bb")
 
 
@@ -135,7 +135,7 @@ def test_a_package_in_the_current_directory_is_found_as_by_python(scripts: Path)
     Path("here/__init__.py").touch()
     Path("here/inner").mkdir()
     Path("here/inner/__main__.py").touch()
-    assert locate(["here.inner"]) == ["-m", "here.inner"]
+    assert find_program(["here.inner"]) == ["-m", "here.inner"]
 
 
 def test_the_refusal_lists_what_was_tried(scripts: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_broken_distribution_does_not_hide_the_others(
     monkeypatch.syspath_prepend(str(tmp_path))
     distribution(tmp_path, "a-broken", "no value")
     distribution(tmp_path, "b-sound", "tool = some.module:main [extra]")
-    assert "from some.module import main; sys.exit(main())" in locate(["tool"])[1]
+    assert "from some.module import main; sys.exit(main())" in find_program(["tool"])[1]
     text = refusal("absent")
     assert "console script: no installed distribution declares one of that name" in text
     assert f"cannot be read: {tmp_path}/a-broken-1.dist-info" in text
@@ -196,7 +196,7 @@ def test_a_script_of_another_virtual_environment_is_refused(
     python = tmp_path / "other" / "bin" / "python"
     (scripts / "tool").write_text(f"#!{python}\n")
     words = ["tool"] if by == "name" else [str(scripts / "tool")]
-    assert locate(words) == [str(scripts / "tool")]  # that environment is gone
+    assert find_program(words) == [str(scripts / "tool")]  # that environment is gone
     python.symlink_to(sys.executable)
     text = refusal(*words)
     assert "belongs to another Python" in text
@@ -213,14 +213,14 @@ def test_a_script_of_the_same_environment_by_another_spelling_is_not_refused(
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "link"))
     monkeypatch.setattr(sys, "base_prefix", "/elsewhere")
     (scripts / "tool").write_text(f"#!{tmp_path / 'env' / 'bin' / 'python'}\n")
-    assert locate(["tool"]) == [str(scripts / "tool")]
+    assert find_program(["tool"]) == [str(scripts / "tool")]
 
 
 def test_a_script_of_a_python_that_is_no_virtual_environment_is_not_refused(scripts: Path) -> None:
     """Its first line says `/usr/bin/python3`, say: people run such scripts with their own."""
     base = Path(sys.base_prefix, "bin", "python3")
     (scripts / "tool").write_text(f"#!{base}\n")
-    assert locate(["tool"]) == [str(scripts / "tool")]
+    assert find_program(["tool"]) == [str(scripts / "tool")]
 
 
 def test_looking_at_a_program_reads_nothing_of_it(
@@ -233,7 +233,7 @@ def test_looking_at_a_program_reads_nothing_of_it(
     with file.open("rb") as stream:
         shared = stream.fileno()
         monkeypatch.setattr(
-            locating, "open", lambda name, mode: os.fdopen(os.dup(shared), mode), raising=False
+            programs, "open", lambda name, mode: os.fdopen(os.dup(shared), mode), raising=False
         )
         assert interpreter_of(str(file)) == ""
         assert os.lseek(shared, 0, os.SEEK_CUR) == 0

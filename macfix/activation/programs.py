@@ -28,7 +28,7 @@ Found = list[str] | str
 """The interpreter's command line, or why there is no program of some kind, in a few words."""
 
 
-def locate(words: Sequence[str]) -> list[str]:
+def find_program(words: Sequence[str]) -> list[str]:
     """The interpreter's command line for the program, and its arguments, that *words* name.
 
     Raises:
