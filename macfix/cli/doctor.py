@@ -43,7 +43,8 @@ LEFT_OUT = (
     "through it before you publish it."
 )
 
-_PYTHONS = (BuiltinImporter, FrozenImporter, PathFinder)
+_DEFAULTS = (BuiltinImporter, FrozenImporter, PathFinder)
+"""The finders that Python itself puts on ``sys.meta_path``."""
 _LOOK = "import sys; print('up' * any(hasattr(each, 'is_macfix') for each in sys.meta_path))"
 
 
@@ -249,7 +250,7 @@ def _patches(args: argparse.Namespace) -> Found:
         if report.lacking:
             yield "missing", status.missing_packages(report)
     else:
-        entries = [vars(finding) for finding in survey(plugins, PACKAGES)]
+        entries = [vars(row) for row in survey(plugins, PACKAGES)]
         wrong = [(one.where, one.message) for one in plugins.problems]
     for where, message in wrong:
         variable = re.search(r"MACFIX_\w+", message)
@@ -344,7 +345,7 @@ def _kernel(args: argparse.Namespace) -> Found:
 
 
 def _neighbours(_: argparse.Namespace) -> Found:
-    foreign = [one for one in sys.meta_path if one not in _PYTHONS and "macfix" not in repr(one)]
+    foreign = [one for one in sys.meta_path if one not in _DEFAULTS and "macfix" not in repr(one)]
     kinds = [each if isinstance(each, type) else type(each) for each in foreign]
     hooks = [f"{kind.__module__}.{kind.__qualname__}" for kind in kinds]
     yield "import hooks", "\n".join(hooks) or "Python's and macfix's only"

@@ -237,7 +237,7 @@ def _print(
 
 
 def _show_survey(args: argparse.Namespace, plugins: Plugins, malformed: Rows) -> int:
-    findings = [asdict(finding) for finding in survey(plugins, PACKAGES)]
+    rows = [asdict(row) for row in survey(plugins, PACKAGES)]
     config = Config.from_environ()
     plugins.check(config)
     problems = [problem._asdict() for problem in plugins.problems] + malformed
@@ -245,13 +245,13 @@ def _show_survey(args: argparse.Namespace, plugins: Plugins, malformed: Rows) ->
     state = forced if config.wanted else f"inactive: {sys.platform} does not need it"
     if args.json:
         data = {"active": config.wanted, "reason": state, "simulated": None, "problems": problems}
-        _print_json(data | {"survey": findings})
+        _print_json(data | {"survey": rows})
     else:
-        where = f"{state}.{' On macOS:' if findings else ''}"
-        _print(where, {"problems": problems, "notes": {}}, findings, {}, args.verbosity)
+        where = f"{state}.{' On macOS:' if rows else ''}"
+        _print(where, {"problems": problems, "notes": {}}, rows, {}, args.verbosity)
         if sys.platform == "linux" and args.verbosity >= 0:
             print("\n`macfix --simulate status` shows it at work.")
-    states = {finding["state"] for finding in findings}
+    states = {row["state"] for row in rows}
     return 0 if states <= {*GOOD} and not problems else 1
 
 

@@ -148,10 +148,10 @@ class _Machine:
         kernel = "RELEASE_ARM64_T6000" if apple_silicon else "RELEASE_X86_64"
         self.version = f"Darwin Kernel Version {self.release}: root:xnu/{kernel}"
 
-    def uname(self) -> _linux.uname_result:
+    def uname(self) -> os.uname_result:
         """``os.uname()``; the node's name is this machine's."""
         node = _linux.uname().nodename
-        return _linux.uname_result(("Darwin", node, self.release, self.version, self.machine))
+        return os.uname_result(("Darwin", node, self.release, self.version, self.machine))
 
     def platform(self, *, terse: bool) -> str:
         """``platform.platform()``."""

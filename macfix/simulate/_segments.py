@@ -168,7 +168,7 @@ class Segments:
 
     # -- descriptors --------------------------------------------------------------------------
 
-    def stat_of(self, fd: object) -> _linux.stat_result | None:
+    def stat_of(self, fd: object) -> os.stat_result | None:
         """Return the file's own stat if `fd` is a segment's descriptor, else None."""
         if not isinstance(fd, int) or fd < 0:
             return None
@@ -181,13 +181,13 @@ class Segments:
             return None  # no descriptor at all: the real call says so
         return found if inside else None
 
-    def fstat(self, found: _linux.stat_result, fd: int, **_: object) -> os.stat_result:
+    def fstat(self, found: os.stat_result, fd: int, **_: object) -> os.stat_result:
         """``pshm_stat``: permission bits without a file type, owner and size; the rest is 0."""
         mode = stat.S_IMODE(found.st_mode) & ~_TRUNCATED_TO_NOTHING
         answer = (mode, 0, 0, 0, found.st_uid, found.st_gid, found.st_size)
         return os.stat_result((*answer, *[0] * (os.stat_result.n_fields - len(answer))))
 
-    def ftruncate(self, found: _linux.stat_result, fd: int, length: int) -> None:
+    def ftruncate(self, found: os.stat_result, fd: int, length: int) -> None:
         """``pshm_truncate``: once, up to a page; EINVAL otherwise."""
         rounded = -(-length // self._page) * self._page
         writable, opened = self._writable(fd, found)
@@ -206,7 +206,7 @@ class Segments:
             else:
                 fcntl.flock(writable, fcntl.LOCK_UN)
 
-    def _writable(self, fd: int, found: _linux.stat_result) -> tuple[int, bool]:
+    def _writable(self, fd: int, found: os.stat_result) -> tuple[int, bool]:
         # XNU lets a read-only descriptor truncate; Linux needs one that can write.
         if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY:
             return fd, False
@@ -218,7 +218,7 @@ class Segments:
             _linux.fchmod(fd, mode)
 
     def check_mmap(
-        self, fd: int, found: _linux.stat_result, length: int, offset: int, flags: int, prot: int
+        self, fd: int, found: os.stat_result, length: int, offset: int, flags: int, prot: int
     ) -> None:
         """``mmap`` and ``pshm_mmap``: EINVAL or EPERM for what XNU does not map."""
         pages = -(-length // self._page) * self._page
@@ -231,7 +231,7 @@ class Segments:
             raise error(errno.EINVAL)
 
 
-def _is_sized(found: _linux.stat_result) -> bool:
+def _is_sized(found: os.stat_result) -> bool:
     return bool(found.st_size or found.st_mode & _TRUNCATED_TO_NOTHING)
 
 

@@ -182,6 +182,7 @@ def test_closed_streams_are_no_traceback(enabled: Environment, command: str, clo
     done = environments.run("/bin/sh", "-c", line, cwd=enabled.folder)
     assert done.returncode == (2 if command == "nonsense" else 0)
     assert "Traceback" not in done.stderr + done.stdout
+    assert "there is no program" not in done.stdout, "an error is no output"
 
 
 def test_where_standard_error_is_closed_an_error_is_no_output(enabled: Environment) -> None:
