@@ -37,6 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(HOURS))
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a source, or another long text, by its argument: a test's name is one line."""
+    return argname if isinstance(val, str) and (len(val) > 100 or "\n" in val) else None
+
+
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all workers of this run share; see `tests.support.once`."""
