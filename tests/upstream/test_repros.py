@@ -58,8 +58,8 @@ FORKING = Vintage("tractor c4cad921", (("tractor", "c4cad921"),))
 
 VINTAGES = [*TRACTORS, PIKER]
 
-OPTIONAL = {"piker.brokers.deribit.api", "piker.service._ahab"}
-"""Targets that need a package which piker itself does not require."""
+OPTIONAL = {"piker.brokers.deribit.api"}
+"""Targets that need a package which is not here: `cryptofeed`, which piker does not require."""
 
 LauncherOf = Callable[[Vintage], Launcher]
 SurveyOf = Callable[[Vintage], list[dict[str, str]]]
