@@ -30,8 +30,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def macfix_targets() -> Iterable[str]:  # type: ignore[empty-body]
     """Name the upstream modules that this plugin has patches for, by their dotted names.
 
-    Called once a process, at the first import of an upstream. It must be cheap: import no patch
-    and no target here, nor at the top of the plugin's module.
+    Called at the first import of an upstream, and once more where macfix is activated anew. It
+    must be cheap: import no patch and no target here, nor at the top of the plugin's module.
     """
 
 

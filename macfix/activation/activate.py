@@ -68,7 +68,7 @@ def activate(*, children: bool = True) -> bool:
             warn(f"children are not patched: {environment.OBSTACLE}; `macfix enable` reaches them")
     if finder.engine is None and any(package in sys.modules for package in patches.PACKAGES):
         finder.start_engine()
-    return True
+    return not finder.gave_up
 
 
 def deactivate() -> list[str]:

@@ -18,7 +18,8 @@ def main(args: argparse.Namespace) -> int:
     try:
         from argcomplete.shell_integration import shellcode
     except ImportError:
-        print(f"macfix completion: {PYTHON} -m pip install argcomplete", file=sys.stderr)
+        how = f"{PYTHON} -m pip install argcomplete"
+        print(f"macfix completion needs argcomplete: {how}", file=sys.stderr)
         return 1
     print(shellcode(["macfix"], shell=args.shell))
     return 0

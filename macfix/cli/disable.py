@@ -17,5 +17,6 @@ def main(args: argparse.Namespace) -> int:
         0 if it is disabled now, else 1.
     """
     removals = "\n".join(f"removed {file}" for file in enabling.disable())
-    tell(removals or f"macfix was not enabled in {sys.prefix}")
+    if args.verbosity >= 0:
+        tell(removals or f"macfix was not enabled in {sys.prefix}")
     return 0

@@ -213,8 +213,7 @@ def _version(name: str, file: str) -> str:
 def _activation(args: argparse.Namespace) -> Found:
     config = Config.from_environ()
     enabled = enabling.written() if config.enabled else []
-    # it starts an interpreter, which is not simulated
-    for text in enabling.problems() if enabled and not args.simulate else []:
+    for text in enabling.problems() if enabled else []:
         yield Problem(WARNING, text, f"{output.this_macfix()} enable")
     if not config.enabled:
         yield Problem(WARNING, "MACFIX=off: nothing is patched", "unset MACFIX")

@@ -50,6 +50,6 @@ def main(args: argparse.Namespace) -> int:
             f"{folder} has a patch of an answer that is 1; put your defect in its place.\n"
             f"  python -m pip install -e ./{folder} pytest\n  python -m pytest {folder}\n"
             "  python -m macfix status -v\n"
-            f"The last, where {upstream} is installed, calls it an unknown upstream until then."
+            f"The last calls it an unknown upstream, where {args.target} is installed."
         )
     return 0

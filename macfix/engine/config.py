@@ -148,5 +148,7 @@ def _complaints(env: Mapping[str, str]) -> Iterator[str]:
         yield f"{each} says neither on nor off, and counts as on"
     if (level := if_on(env.get("MACFIX_LOG", "").lower())) and level not in LEVELS:
         yield f"MACFIX_LOG is {level!r}, not {' or '.join(LEVELS)}"
+    if (cache := env.get("MACFIX_CACHE_DIR")) and not os.path.isabs(cache):
+        yield f"MACFIX_CACHE_DIR is {cache!r}, no absolute path: no answers are kept"
     if both := sorted(_names(env.get("MACFIX_SKIP")) & _names(env.get("MACFIX_ONLY"))):
         yield f"MACFIX_ONLY and MACFIX_SKIP both name {', '.join(both)}, which is left out"

@@ -69,12 +69,11 @@ class Engine:
         self._cache = cache.Cache(config.cache)
         self._changes: dict[str, dict[str, Changes]] = {}
         self._rewritten: set[str] = set()
+        self._is_reverted = False
         listen(config.log)
-        if log.isEnabledFor(logging.INFO) and _once.is_first("what is patched", config.cache):
-            atexit.register(self.ledger.sum_up)
         self.plugins.check(config)
 
-    def patches(self, target: str) -> list[Patch]:
+    def chosen(self, target: str) -> list[Patch]:
         """The patches of *target* that the user wants and that this platform can need."""
         return [each for each in self.plugins.patches(target) if self._left_out(each) is None]
 
@@ -89,15 +88,12 @@ class Engine:
 
     # -- before a target executes --------------------------------------------------------------
 
-    def plan(self, spec: ModuleSpec, loader: Any) -> Plan:
-        """Decide what to do to the target of *spec*, which *loader* loads.
+    def plan(self, spec: ModuleSpec, loader: Any, patches: list[Patch]) -> Plan:
+        """Decide which of *patches* the target of *spec*, which *loader* loads, gets.
 
         Raises:
             PatchFailedError: if a patch fails and ``MACFIX_STRICT`` is set; nothing else.
         """
-        return self._plan(spec, loader, self.patches(spec.name))
-
-    def _plan(self, spec: ModuleSpec, loader: Any, patches: list[Patch]) -> Plan:
         plan = Plan(spec.name)
         try:
             source = Source.of(spec, loader)
@@ -137,7 +133,9 @@ class Engine:
                 patches,
                 lambda patch, error: self._failed(patch, target, "diagnose() raised", error),
             )
-            if key and answers.keys() == names:
+            # what is unknown may be so for now: for lack of memory, or as warnings are errors
+            is_sure = all(answer.state != "unknown" for answer in answers.values())
+            if key and answers.keys() == names and is_sure:
                 self._cache.write(key, answers)
         return answers
 
@@ -166,6 +164,8 @@ class Engine:
 
     def executed(self, plan: Plan, module: ModuleType) -> None:
         """Install what the plan wants into *module*, which has just executed."""
+        if self._is_reverted:
+            return  # another thread has called deactivate() meanwhile
         if plan.code is not None:
             self._rewritten.add(plan.target)
         for patch, reason in plan.needed.items():
@@ -187,22 +187,27 @@ class Engine:
         self._changes.setdefault(target, {})[patch.name] = changes
         return True
 
-    def take_imported_targets(self) -> None:
-        """Enter what was imported before: only a live patch can still be installed there.
+    def start(self) -> None:
+        """Be the engine of this process: of several that threads build at once only one is.
+
+        What was imported before is entered: only a live patch can still be installed there.
 
         Raises:
             PatchFailedError: if a patch fails and ``MACFIX_STRICT`` is set.
         """
+        if log.isEnabledFor(logging.INFO) and _once.is_first("what is patched", self.config.cache):
+            atexit.register(self.ledger.sum_up)
         late: dict[str, list[str]] = {}
         for target in self.plugins.targets:
             module = sys.modules.get(target)
             spec = getattr(module, "__spec__", None)
             if module is None or spec is None or getattr(spec, "_initializing", False):
                 continue
-            patches = self.patches(target)
+            known = self.ledger.entries  # another thread may have imported it since, patched
+            patches = [each for each in self.chosen(target) if (each.name, target) not in known]
             live = [patch for patch in patches if patch.live]
             if live:
-                self.executed(self._plan(spec, spec.loader, live), module)
+                self.executed(self.plan(spec, spec.loader, live), module)
             reason = "a plugin imported it, at its top, before all patches were known"
             if target in self._modules_before:
                 reason = (
@@ -226,6 +231,7 @@ class Engine:
             for name, changes in reversed(by_patch.items()):
                 left += [f"{target}: {name}: {problem}" for problem in changes.revert()]
         self._changes.clear()
+        self._is_reverted = True
         _once.leave_tree()
         return left
 

@@ -39,7 +39,8 @@ class Finder:
         self._make_engine = make_engine
         self._asked: set[tuple[int, str]] = set()
         self._building: set[int] = set()
-        self._gave_up = False
+        self.gave_up = False
+        """Whether macfix cannot work here, which a warning has said."""
         self.engine: Engine | None = None
         """The engine, once a watched module was imported."""
 
@@ -69,7 +70,7 @@ class Finder:
 
     def _watches(self, name: str) -> bool:
         if self.engine is None:
-            return not self._gave_up and name.partition(".")[0] in self._packages
+            return not self.gave_up and name.partition(".")[0] in self._packages
         return name in self.engine.plugins.targets
 
     def _find_behind(
@@ -103,7 +104,7 @@ class Finder:
             PatchFailedError: if a plugin fails and ``MACFIX_STRICT`` is set.
         """
         thread = get_ident()
-        if self.engine is None and not self._gave_up and thread not in self._building:
+        if self.engine is None and not self.gave_up and thread not in self._building:
             # No lock is held while plugins are imported: a plugin that another thread is importing
             # could never finish. Of two engines built at once the first one counts.
             self._building.add(thread)
@@ -113,11 +114,11 @@ class Finder:
                     self.engine = engine
                     if self in sys.meta_path:  # a hook for a part of an upstream may have come
                         self.go_first()
-                    engine.take_imported_targets()
+                    engine.start()
             except PatchFailedError:
                 raise  # the user asked for it: MACFIX_STRICT
             except Exception as error:
-                self._gave_up = True
+                self.gave_up = True
                 warn(f"macfix cannot work here and changes nothing: {describe(error)}")
             finally:
                 self._building.discard(thread)

@@ -8,7 +8,6 @@ from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .engine import Engine
     from .finder import Finder
 
 
@@ -24,14 +23,14 @@ class Loader:
         self._inner = inner
         self._spec = spec
         self._finder = finder
-        self._was_there = spec.name in sys.modules
         self._existing: ModuleSpec | None = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        before = sys.modules.get(self._spec.name)
         self._finder.start_engine()
-        module = None if self._was_there else sys.modules.get(self._spec.name)
+        module = sys.modules.get(self._spec.name)
         its_spec = getattr(module, "__spec__", None)
-        if module is not None and its_spec is not None:
+        if module is not None and module is not before and its_spec is not None:
             # a plugin that was loaded just now has imported it, at its top
             self._existing = its_spec
             return module
@@ -43,11 +42,11 @@ class Loader:
             module.__spec__ = self._existing
             return  # it has executed
         self._step_aside(module)
-        engine = self._engine()
-        if engine is None:
+        engine = self._finder.start_engine()
+        if engine is None or not (patches := engine.chosen(self._spec.name)):
             self._inner.exec_module(module)
             return
-        plan = engine.plan(self._spec, self._inner)
+        plan = engine.plan(self._spec, self._inner, patches)
         undone = engine.undo_installs(self._spec.name)
         try:
             loader = self._inner if plan.code is None else _CodeLoader(plan.code, plan.path)
@@ -63,18 +62,6 @@ class Loader:
     exec_module.__code__ = exec_module.__code__.replace(
         co_filename="<frozen importlib._bootstrap_external>"
     )
-
-    def get_code(self, fullname: str) -> CodeType | None:
-        """The rewritten code; what ``python -m`` executes when the target is the main program."""
-        engine = self._engine()
-        code = None if engine is None else engine.plan(self._spec, self._inner).code
-        given: CodeType | None = code or self._inner.get_code(fullname)
-        return given
-
-    def _engine(self) -> Engine | None:
-        """The engine, if there are patches for this module."""
-        engine = self._finder.start_engine()
-        return engine if engine is not None and engine.patches(self._spec.name) else None
 
     def _step_aside(self, module: ModuleType) -> None:
         self._spec.loader = self._inner

@@ -60,20 +60,20 @@ class Plugins:
             if config.allows(point.name):
                 self._register(point.name, point.load)
         self.targets: dict[str, list[str]] = {}
-        for name, plugin in self.manager.list_name_plugin():
-            for target in self._ask(name, plugin, "macfix_targets"):
+        for name, _ in self.manager.list_name_plugin():
+            for target in self._ask(name, "macfix_targets"):
                 if isinstance(target, str):
                     self.targets.setdefault(target, []).append(name)
                 else:
-                    self.report(name, f"macfix_targets gave {target!r}, which is no module name")
+                    what = f"an object of {type(target)}, which is no module name"
+                    self.report(name, f"macfix_targets gave {what}")
 
     def patches(self, target: str) -> tuple[Patch, ...]:
         """The patches for *target*, loaded when they are first asked for."""
         if target not in self._patches:
             found: list[Patch] = []
             for name in self.targets.get(target, ()):
-                plugin = self.manager.get_plugin(name)
-                for module in self._ask(name, plugin, "macfix_patches", target=target):
+                for module in self._ask(name, "macfix_patches", target=target):
                     patch = self._admit(module, name)
                     if patch is not None and patch not in found:
                         found.append(patch)
@@ -94,24 +94,23 @@ class Plugins:
 
     def observe(self, entry: Entry) -> None:
         """Tell the plugins the state of a patch."""
-        for name, plugin in self.manager.list_name_plugin():
-            self._ask(name, plugin, "macfix_outcome", entry=entry)
+        for name, _ in self.manager.list_name_plugin():
+            self._ask(name, "macfix_outcome", entry=entry)
 
     def check(self, config: Config) -> None:
         """Report what is wrong with the user's variables, and the names in them that nobody has."""
-        wrong = [*config.complaints]
-        if config.skip or config.only or config.force or config.block or config.plugins:
-            wrong += config.wrong_names([one.name for one in self.all_patches()], self.installed)
-        for text in wrong:
+        patches = self.all_patches() if config.skip or config.only or config.force else ()
+        wrong = config.wrong_names([patch.name for patch in patches], self.installed)
+        for text in (*config.complaints, *wrong):
             self.report("settings", text)
 
     def report(self, where: str, message: str, error: BaseException | None = None) -> None:
-        """Add a problem, unless it is there already."""
+        """Tell a problem, and keep it unless it is there already."""
         text = "".join(traceback.format_exception(error)) if error is not None else None
         problem = Problem(where, message, text)
         if problem not in self.problems:
             self.problems.append(problem)
-            self._tell(problem)
+        self._tell(problem)
 
     # -- registration --------------------------------------------------------------------------
 
@@ -123,14 +122,15 @@ class Plugins:
             hash(plugin)  # or pluggy could ask none of the others, either
             self.manager.register(plugin, name=name)
             self.manager.check_pending()
-            if not self.manager.get_hookcallers(plugin):
-                self.report(name, "it has no hooks: do its functions lack @macfix.hookimpl?")
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             if self.manager.get_plugin(name) is not None:  # it implements a hook that is not there
                 self.manager.unregister(name=name)
             self.report(name, f"the plugin cannot be loaded: {describe(error)}", error)
+        else:
+            if not self.manager.get_hookcallers(plugin):
+                self.report(name, "it has no hooks: do its functions lack @macfix.hookimpl?")
 
     def _third_party(self, builtin: Mapping[str, str]) -> list[EntryPoint]:
         """The entry points that other distributions declare; of two with one name the first.
@@ -162,9 +162,9 @@ class Plugins:
 
     # -- asking --------------------------------------------------------------------------------
 
-    def _ask(self, name: str, plugin: Any, hook: str, **arguments: object) -> list[Any]:
+    def _ask(self, plugin: str, hook: str, **arguments: object) -> list[Any]:
         """What *plugin* alone answers; nothing if it raises or does not implement *hook*."""
-        others = [other for _, other in self.manager.list_name_plugin() if other is not plugin]
+        others = [other for name, other in self.manager.list_name_plugin() if name != plugin]
         try:
             caller = self.manager.subset_hook_caller(hook, remove_plugins=others)
             answers = [[one] if isinstance(one, str) else one for one in caller(**arguments)]
@@ -172,7 +172,7 @@ class Plugins:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self.report(name, f"{hook} raised {describe(error)}", error)
+            self.report(plugin, f"{hook} raised {describe(error)}", error)
             return []
 
     def _admit(self, module: Any, plugin: str) -> Patch | None:
@@ -183,10 +183,14 @@ class Plugins:
                 raise PatchDefinitionError(
                     f"patch module {patch.module}: its name {patch.name!r} is taken by {other}"
                 )
+            return patch
         except PatchDefinitionError as error:
             self.report(plugin, f"{error}; ignored")
-            return None
-        return patch
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # of a module that is lazy, or no plain one
+            self.report(plugin, f"a patch module raised {describe(error)}; ignored", error)
+        return None
 
 
 def _distributions() -> Iterable[Distribution]:

@@ -139,6 +139,22 @@ def test_threads_that_activate_at_once_activate_once(folder: Path) -> None:
     assert run(folder, program, **FORCED) == ["1 11"]
 
 
+def test_of_engines_that_threads_build_at_once_only_one_sums_up(folder: Path) -> None:
+    program = """
+    import macfix
+    from macfix.engine.config import Config
+    from macfix.engine.engine import Engine
+    Engine(Config.from_environ(), {})
+    macfix.activate()
+    import tractor.thing
+    """
+    lines = run(folder, program, MACFIX_LOG="info", **FORCED)
+    assert [line for line in lines if "patches applied" in line] == [
+        line for line in lines if "own-p" in line
+    ]
+    assert len(lines) == 1
+
+
 def test_plugins_and_patches_are_loaded_when_they_are_needed(folder: Path) -> None:
     program = """
     import sys, macfix, macfix.simulate
@@ -372,12 +388,12 @@ pluggy.PluginManager.__init__ = broken
 def test_macfix_that_cannot_work_lets_the_program_run(folder: Path) -> None:
     program = """
     import macfix
-    macfix.activate()
+    print(macfix.activate())
     import tractor.thing
-    print(tractor.thing.answer)
+    print(tractor.thing.answer, macfix.activate(), macfix.status().active)
     """
     lines = run(folder, BROKEN + textwrap.dedent(program), **FORCED)
-    assert lines[0] == "1"
+    assert lines[:2] == ["True", "1 False False"]
     assert (
         sum(
             "cannot work here and changes nothing: RuntimeError: not today" in line
@@ -391,11 +407,10 @@ def test_macfix_that_cannot_work_and_comes_late_lets_the_program_run(folder: Pat
     program = """
     import tractor.thing
     import macfix
-    macfix.activate()
-    print(tractor.thing.answer, macfix.status().active)
+    print(macfix.activate(), tractor.thing.answer, macfix.status().active)
     """
     lines = run(folder, BROKEN + textwrap.dedent(program), **FORCED)
-    assert lines[0] == "1 False"
+    assert lines[0] == "False 1 False"
     assert any("RuntimeError: not today" in line for line in lines[1:])
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -103,6 +104,20 @@ def test_what_is_kept_is_answers_and_no_code(tries: Tries) -> None:
     tries.load()
     assert json.loads(tries.file().read_text()) == {"disk-number": ["needed", "it is wrong"]}
     assert tries.file().name.startswith(f"{MOD}-")
+
+
+def test_what_is_unknown_is_not_kept(tries: Tries) -> None:
+    """It may be so for now only: for lack of memory, or because warnings are errors."""
+    tries.upstream.write(MOD, "answer = 1\nodd = '\\d'")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        engine = tries.upstream.patch(config=tries.config, plugins={"disk": OWN})
+        with pytest.raises(SyntaxError, match="invalid escape"):
+            tries.upstream.load()
+    assert [str(entry.state) for entry in engine.entries()] == ["unknown upstream"]
+    tries.upstream.forget()
+    warnings.simplefilter("ignore")
+    assert tries.load() == (2, 1)
 
 
 def test_a_changed_source_is_looked_at_again(tries: Tries) -> None:

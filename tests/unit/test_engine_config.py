@@ -67,6 +67,10 @@ def test_this_platform_or_the_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> 
         ({"MACFIX_SKIP": " , "}, "MACFIX_SKIP is set and names nothing: unset it"),
         ({"MACFIX_ONLY": ""}, "MACFIX_ONLY is set and names nothing: unset it"),
         (
+            {"MACFIX_CACHE_DIR": "here"},
+            "MACFIX_CACHE_DIR is 'here', no absolute path: no answers are kept",
+        ),
+        (
             {"MACFIX_ONLY": "a,b", "MACFIX_SKIP": "b"},
             "MACFIX_ONLY and MACFIX_SKIP both name b, which is left out",
         ),

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import linecache
+import runpy
 import subprocess
 import sys
 import threading
@@ -14,7 +15,9 @@ import traceback
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -386,15 +389,49 @@ def test_a_module_that_replaces_itself_is_patched_in_its_new_shape(upstream: Fak
     assert upstream.load().answer == 42
 
 
-def test_a_target_run_with_dash_m_is_rewritten(upstream: FakeUpstream) -> None:
+def test_a_target_run_with_dash_m_is_not_patched(upstream: FakeUpstream) -> None:
+    """Nothing could be installed into it, and half a patch is worse than none."""
     upstream.write(MOD, "answer = 1\nprint(answer)")
-    upstream.patch(make_patch(rewrite=replace_constant(1, 2)))
+    engine = upstream.patch(make_patch(rewrite=replace_constant(1, 2)))
+    answers = runpy.run_module(MOD, run_name="__main__")
+    assert (answers["answer"], states(engine)) == (1, {f"fake-some@{MOD}": "pending"})
+
+
+def test_a_spec_that_was_found_before_an_import_makes_a_module_of_its_own(
+    upstream: FakeUpstream,
+) -> None:
+    upstream.write(MOD, "answer = 1")
+    upstream.patch(make_patch())
+    upstream.load(ROOT)
     spec = importlib.util.find_spec(MOD)
-    assert spec is not None
-    code = spec.loader.get_code(MOD)  # type: ignore[union-attr]  # what runpy executes
-    namespace: dict[str, Any] = {}
-    exec(code, namespace)
-    assert namespace["answer"] == 2
+    assert spec is not None and spec.loader is not None
+    imported = upstream.load()
+    module = importlib.util.module_from_spec(spec)
+    assert module is not imported
+    spec.loader.exec_module(module)
+    assert (module.answer, imported.answer) == (1, 42)  # only the one that others see is patched
+
+
+def test_what_is_imported_while_the_engine_starts_is_entered_once(upstream: FakeUpstream) -> None:
+    """Another thread may import a target, patched, before what was imported earlier is entered."""
+    upstream.write(MOD, "answer = 1")
+    engine = upstream.patch(make_patch())
+    module = upstream.load()
+    engine.start()
+    assert (module.answer, states(engine)) == (42, {f"fake-some@{MOD}": "applied"})
+
+
+def test_an_import_that_is_under_way_ends_unpatched_if_macfix_is_taken_out(
+    upstream: FakeUpstream,
+) -> None:
+    upstream.write(MOD, "answer = 1\nfrom fake_macfix_elsewhere import done")
+    engine = upstream.patch(make_patch())
+    elsewhere = ModuleType("fake_macfix_elsewhere")
+    # what another thread does meanwhile
+    elsewhere.__getattr__ = lambda name: engine.revert()  # type: ignore[method-assign]
+    with mock.patch.dict(sys.modules, fake_macfix_elsewhere=elsewhere):
+        assert upstream.load().answer == 1
+    assert engine.revert() == []
 
 
 # -- verdicts and failures -----------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PathDistribution
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -243,7 +244,11 @@ def test_what_a_plugin_raises_costs_that_plugin_only(
     [
         ("macfix_targets", None, None),
         ("macfix_targets", 17, "macfix_targets raised TypeError"),
-        ("macfix_targets", [17], "macfix_targets gave 17, which is no module name"),
+        (
+            "macfix_targets",
+            [17],
+            "macfix_targets gave an object of <class 'int'>, which is no module name",
+        ),
         ("macfix_patches", None, None),
         ("macfix_patches", ["text"], "gave 'text', which is no module"),
         ("macfix_patches", "text", "gave 'text', which is no module"),
@@ -349,6 +354,84 @@ def test_a_broken_plugin_is_one_warning_and_keeps_its_traceback(tmp_path: Path) 
         assert "in macfix_patches" in (problem.traceback or "")
     finally:
         upstream.close()
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("not today"), SystemExit("not today")])
+def test_a_module_that_raises_as_it_is_looked_at_costs_itself_only(
+    tmp_path: Path, error: BaseException
+) -> None:
+    class Lazy(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            raise error
+
+    upstream = FakeUpstream(tmp_path)
+    upstream.write(MOD, "answer = 1")
+    try:
+        plugin = make_plugin(Lazy("fake_macfix_patches.lazy"), make_patch())
+        engine = upstream.patch(plugins={"p": plugin})
+        with pytest.warns(MacfixWarning, match="a patch module raised .*: not today; ignored"):
+            assert upstream.load().answer == 42
+        assert states(engine) == {f"p-some@{MOD}": "applied"}
+    finally:
+        upstream.close()
+
+
+def test_targets_without_a_text_cost_themselves_only() -> None:
+    class Mute:
+        def __repr__(self) -> str:
+            raise ZeroDivisionError
+
+    mute = make_plugin(macfix_targets=lambda: [Mute()])
+    plugins = Plugins(Config(), {"mute": mute, "sound": make_plugin(make_patch())})
+    assert names(plugins) == ["sound-some"]
+    assert "Mute" in problems(plugins)["mute"]
+
+
+def test_strict_is_strict_at_every_import(tmp_path: Path) -> None:
+    def macfix_patches(target: str) -> Any:
+        raise ZeroDivisionError("the plugin is wrong")
+
+    upstream = FakeUpstream(tmp_path)
+    upstream.write(MOD, "answer = 1")
+    try:
+        broken = make_plugin(macfix_patches=macfix_patches)
+        upstream.patch(plugins={"broken": broken}, config=Config(strict=True))
+        for _ in range(3):
+            with pytest.raises(PatchFailedError, match="the plugin is wrong"):
+                upstream.load()
+    finally:
+        upstream.close()
+
+
+def test_strict_says_a_thing_as_it_is(site: Site) -> None:
+    site.add("a", entry_point(forgot="json"))
+    with pytest.raises(PatchFailedError) as raised:
+        Engine(Config(strict=True), {})
+    assert str(raised.value) == "forgot: it has no hooks: do its functions lack @macfix.hookimpl?"
+
+
+@pytest.mark.parametrize(
+    ("config", "loads"),
+    [
+        (Config(), False),
+        (Config(block=frozenset({"b"})), False),
+        (Config(plugins=frozenset({"b"})), False),
+        (Config(skip=frozenset({"a-b"})), True),
+        (Config(only=frozenset({"a-b"})), True),
+        (Config(force=frozenset({"a-b"})), True),
+    ],
+    ids=["none", "block", "plugins", "skip", "only", "force"],
+)
+def test_all_patches_are_loaded_to_know_their_names_only(config: Config, loads: bool) -> None:
+    asked: list[str] = []
+
+    def macfix_patches(target: str) -> list[object]:
+        asked.append(target)
+        return [make_patch()]
+
+    plugins = Plugins(config, {"p": make_plugin(macfix_patches=macfix_patches)})
+    plugins.check(config)
+    assert bool(asked) == loads
 
 
 # -- observers -------------------------------------------------------------------------------------
