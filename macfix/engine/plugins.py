@@ -30,7 +30,7 @@ class Plugins:
     Attributes:
         manager: pluggy's own.
         targets: the plugins that have patches for each target, in the order of registration.
-        problems: what was wrong with plugins; it is added to.
+        problems: what was wrong with plugins and variables so far.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Plugins:
         Args:
             config: says which plugins must not be, or may be, loaded.
             builtin: macfix's own plugins: the modules by name, in the order to register them.
+            tell: called with each problem.
         """
         self.problems: list[Problem] = []
         self._tell = tell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from macfix import _variables, patches
 from macfix.activation.environment import SITE
 from tests.support import environments
 from tests.support.surroundings import REPOSITORY, STARTED_WITH
@@ -76,6 +78,15 @@ def test_where_it_has_something_to_do_one_module_waits_and_nothing_else_is_impor
     before, after = state(path=()), state(**ON)
     assert after["finders"] == 1
     assert set(after["modules"]) - set(before["modules"]) == {"_macfix_autoload"}
+
+
+def test_what_it_knows_without_macfix_is_what_macfix_knows() -> None:
+    spec = importlib.util.spec_from_file_location("autoload", Path(SITE, "_macfix_autoload.py"))
+    assert spec is not None and spec.loader is not None
+    autoload = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(autoload)
+    assert autoload.PACKAGES == patches.PACKAGES
+    assert {*autoload._OFF} == _variables._OFF
 
 
 def test_macfix_is_imported_when_an_upstream_is(upstream: Path) -> None:

@@ -14,12 +14,12 @@ import os
 import sys
 from _thread import get_ident
 
-PACKAGES = ("tractor", "piker")
+PACKAGES = ("tractor", "piker")  # as macfix.patches, which is not imported here
 
 is_macfix = True
 """How macfix knows that this module waits: it is a finder on ``sys.meta_path`` itself."""
 
-_OFF = ("off", "0", "no", "false")  # as macfix._variables, which is not imported here
+_OFF = ("off", "0", "no", "false")  # as macfix._variables
 _asked = set()
 _root = None
 
