@@ -49,6 +49,8 @@ def test_an_enabled_environment_that_was_moved(enabled: Environment, tmp_path: P
     problems = checkup(moved)
     assert {problem["level"] for problem in problems} == {"warning"}
     assert any("was moved or copied" in problem["what"] for problem in problems)
+    said = [problem["what"] for problem in problems]
+    assert [problem["what"] for problem in checkup(moved, simulated=SIMULATED)] == said
     for problem in problems:
         heal(moved, problem)
     assert checkup(moved) == []
