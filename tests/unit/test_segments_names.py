@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from macfix.darwin.segments import names as segment_names
@@ -87,6 +87,7 @@ def test_a_long_keys_name_begins_as_the_key_does(key: str) -> None:
 
 
 @given(long_keys)
+@example("\x7f" * 40)
 def test_a_long_keys_name_is_printable_ascii_without_colon(key: str) -> None:
     name = kernel_name(key)
     assert name.isascii() and name.isprintable() and " " not in name and ":" not in name
