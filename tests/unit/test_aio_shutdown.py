@@ -185,9 +185,10 @@ def test_a_plain_end_waits_for_the_clean_up() -> None:
 
 def test_an_error_waits_for_the_clean_up() -> None:
     target = Target(slow)
-    error = leave(target, fail)
+    with warnings.catch_warnings(record=True) as said:
+        error = leave(target, fail)
     assert (type(error), error.__context__) == (LeftError, None)
-    assert target.events == ["CancelledError", "cleaned"]
+    assert (target.events, said) == (["CancelledError", "cleaned"], [])
 
 
 def test_a_cancellation_waits_for_the_clean_up() -> None:
@@ -279,10 +280,9 @@ def test_time_in_which_the_thread_stood_still_does_not_count(
         await asyncio.sleep(0.001)
 
     target = Target(stopped_by_a_debugger)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as said:
         assert isinstance(leave(target, fail), LeftError)
-    assert target.events == ["CancelledError", "cleaned"]
+    assert (target.events, said) == (["CancelledError", "cleaned"], [])
 
 
 @pytest.mark.parametrize("swallows", [True, False])
