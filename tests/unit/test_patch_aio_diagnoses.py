@@ -120,6 +120,7 @@ NEEDED, FIXED, UNKNOWN = "needed", "not needed", "unknown"
     ("patch", "text", "state"),
     [
         ("aio-abandoned-task", CHANNEL, NEEDED),
+        ("aio-abandoned-task", CHANNEL.replace("=False):", "=False, suppress=True):"), NEEDED),
         ("aio-abandoned-task", CHANNEL.replace(WAIT, SHIELDED), FIXED),
         ("aio-abandoned-task", "def something_else(): ...", FIXED),
         ("aio-abandoned-task", CHANNEL.replace(WAIT, WAIT + WAIT), UNKNOWN),
