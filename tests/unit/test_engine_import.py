@@ -15,7 +15,7 @@ import traceback
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -419,6 +419,15 @@ def test_what_is_imported_while_the_engine_starts_is_entered_once(upstream: Fake
     module = upstream.load()
     engine.start()
     assert (module.answer, states(engine)) == (42, {f"fake-some@{MOD}": "applied"})
+
+
+def test_what_was_imported_with_a_spec_of_another_kind_is_late_too(upstream: FakeUpstream) -> None:
+    upstream.write(MOD, "answer = 1")
+    module = upstream.load()
+    module.__spec__ = SimpleNamespace(name=MOD)
+    with pytest.warns(MacfixWarning, match="left as imported"):
+        engine = upstream.patch(make_patch())
+    assert (module.answer, states(engine)) == (1, {f"fake-some@{MOD}": "target already imported"})
 
 
 def test_an_import_that_is_under_way_ends_unpatched_if_macfix_is_taken_out(
