@@ -223,6 +223,7 @@ class Engine:
 
     def revert(self) -> list[str]:
         """Undo every install; the answer says what could not be undone."""
+        self._is_reverted = True  # first: what another thread imports meanwhile is left alone
         left = [
             f"{target}: its rewritten code stays until the process ends"
             for target in sorted(self._rewritten)
@@ -231,7 +232,6 @@ class Engine:
             for name, changes in reversed(by_patch.items()):
                 left += [f"{target}: {name}: {problem}" for problem in changes.revert()]
         self._changes.clear()
-        self._is_reverted = True
         _once.leave_tree()
         return left
 

@@ -21,7 +21,7 @@ from unittest import mock
 
 import pytest
 
-from macfix import MacfixWarning, State, needed, not_needed, unknown
+from macfix import Changes, MacfixWarning, State, needed, not_needed, unknown
 from macfix.engine.config import Config
 from macfix.engine.errors import PatchFailedError
 from tests.support.engine import (
@@ -441,6 +441,21 @@ def test_an_import_that_is_under_way_ends_unpatched_if_macfix_is_taken_out(
     with mock.patch.dict(sys.modules, fake_macfix_elsewhere=elsewhere):
         assert upstream.load().answer == 1
     assert engine.revert() == []
+
+
+def test_what_is_imported_while_macfix_is_taken_out_is_left_alone(upstream: FakeUpstream) -> None:
+    upstream.write(MOD, "answer = 1")
+    upstream.write(f"{ROOT}.other", "answer = 1")
+    seen: list[object] = []
+
+    def install(module: ModuleType, changes: Changes) -> None:
+        # what another thread does meanwhile
+        changes.on_revert(lambda: seen.append(upstream.load(f"{ROOT}.other").answer))
+
+    patches = {MOD: [make_patch("a", install=install)], f"{ROOT}.other": [make_patch("b")]}
+    engine = upstream.patch(plugins={"p": make_plugin(by_target=patches)})
+    upstream.load()
+    assert (engine.revert(), seen) == ([], [1])
 
 
 # -- verdicts and failures -----------------------------------------------------------------------
