@@ -51,6 +51,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         del sys.modules[name]
 
 
+@pytest.fixture
+def upstream(tmp_path: Path) -> Iterator[FakeUpstream]:
+    made = FakeUpstream(tmp_path)
+    yield made
+    made.close()
+
+
 def entry_point(**modules: str) -> str:
     return "[macfix]\n" + "".join(f"{name} = {module}\n" for name, module in modules.items())
 
@@ -326,54 +333,43 @@ def test_a_distribution_whose_metadata_cannot_be_read_may_have_plugins(
     assert (names(plugins), plugins.problems) == (["odd-some"], [])
 
 
-def test_strict_makes_a_broken_plugin_an_error(tmp_path: Path) -> None:
-    upstream = FakeUpstream(tmp_path)
-    try:
-        with pytest.warns(MacfixWarning, match="no_such_plugin"):
-            Engine(Config(), {"p": "no_such_plugin"})
-        with pytest.raises(PatchFailedError, match="no_such_plugin"):
-            Engine(Config(strict=True), {"p": "no_such_plugin"})
-    finally:
-        upstream.close()
+@pytest.mark.usefixtures("upstream")
+def test_strict_makes_a_broken_plugin_an_error() -> None:
+    with pytest.warns(MacfixWarning, match="no_such_plugin"):
+        Engine(Config(), {"p": "no_such_plugin"})
+    with pytest.raises(PatchFailedError, match="no_such_plugin"):
+        Engine(Config(strict=True), {"p": "no_such_plugin"})
 
 
-def test_a_broken_plugin_is_one_warning_and_keeps_its_traceback(tmp_path: Path) -> None:
+def test_a_broken_plugin_is_one_warning_and_keeps_its_traceback(upstream: FakeUpstream) -> None:
     def macfix_patches(target: str) -> Any:
         raise ZeroDivisionError("the plugin is wrong")
 
-    upstream = FakeUpstream(tmp_path)
     upstream.write(MOD, "answer = 1")
     broken = make_plugin(macfix_patches=macfix_patches)
-    try:
-        engine = upstream.patch(plugins={"broken": broken, "sound": make_plugin(make_patch())})
-        with pytest.warns(MacfixWarning, match="broken: macfix_patches raised") as warned:
-            assert upstream.load().answer == 42
-        assert len(warned) == 1
-        assert states(engine) == {f"sound-some@{MOD}": "applied"}
-        (problem,) = engine.plugins.problems
-        assert "in macfix_patches" in (problem.traceback or "")
-    finally:
-        upstream.close()
+    engine = upstream.patch(plugins={"broken": broken, "sound": make_plugin(make_patch())})
+    with pytest.warns(MacfixWarning, match="broken: macfix_patches raised") as warned:
+        assert upstream.load().answer == 42
+    assert len(warned) == 1
+    assert states(engine) == {f"sound-some@{MOD}": "applied"}
+    (problem,) = engine.plugins.problems
+    assert "in macfix_patches" in (problem.traceback or "")
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("not today"), SystemExit("not today")])
 def test_a_module_that_raises_as_it_is_looked_at_costs_itself_only(
-    tmp_path: Path, error: BaseException
+    upstream: FakeUpstream, error: BaseException
 ) -> None:
     class Lazy(ModuleType):
         def __getattr__(self, name: str) -> Any:
             raise error
 
-    upstream = FakeUpstream(tmp_path)
     upstream.write(MOD, "answer = 1")
-    try:
-        plugin = make_plugin(Lazy("fake_macfix_patches.lazy"), make_patch())
-        engine = upstream.patch(plugins={"p": plugin})
-        with pytest.warns(MacfixWarning, match="a patch module raised .*: not today; ignored"):
-            assert upstream.load().answer == 42
-        assert states(engine) == {f"p-some@{MOD}": "applied"}
-    finally:
-        upstream.close()
+    plugin = make_plugin(Lazy("fake_macfix_patches.lazy"), make_patch())
+    engine = upstream.patch(plugins={"p": plugin})
+    with pytest.warns(MacfixWarning, match="a patch module raised .*: not today; ignored"):
+        assert upstream.load().answer == 42
+    assert states(engine) == {f"p-some@{MOD}": "applied"}
 
 
 def test_targets_without_a_text_cost_themselves_only() -> None:
@@ -387,20 +383,16 @@ def test_targets_without_a_text_cost_themselves_only() -> None:
     assert "Mute" in problems(plugins)["mute"]
 
 
-def test_strict_is_strict_at_every_import(tmp_path: Path) -> None:
+def test_strict_is_strict_at_every_import(upstream: FakeUpstream) -> None:
     def macfix_patches(target: str) -> Any:
         raise ZeroDivisionError("the plugin is wrong")
 
-    upstream = FakeUpstream(tmp_path)
     upstream.write(MOD, "answer = 1")
-    try:
-        broken = make_plugin(macfix_patches=macfix_patches)
-        upstream.patch(plugins={"broken": broken}, config=Config(strict=True))
-        for _ in range(3):
-            with pytest.raises(PatchFailedError, match="the plugin is wrong"):
-                upstream.load()
-    finally:
-        upstream.close()
+    broken = make_plugin(macfix_patches=macfix_patches)
+    upstream.patch(plugins={"broken": broken}, config=Config(strict=True))
+    for _ in range(3):
+        with pytest.raises(PatchFailedError, match="the plugin is wrong"):
+            upstream.load()
 
 
 def test_strict_says_a_thing_as_it_is(site: Site) -> None:
@@ -437,41 +429,33 @@ def test_all_patches_are_loaded_to_know_their_names_only(config: Config, loads: 
 # -- observers -------------------------------------------------------------------------------------
 
 
-def test_plugins_are_told_the_state_of_each_patch(tmp_path: Path) -> None:
+def test_plugins_are_told_the_state_of_each_patch(upstream: FakeUpstream) -> None:
     seen: list[str] = []
 
     def macfix_outcome(entry: Any) -> None:
         seen.append(f"{entry.patch} {entry.target} {entry.state}")
 
-    upstream = FakeUpstream(tmp_path)
     upstream.write(MOD, "answer = 1")
-    try:
-        observer = make_plugin(by_target={}, macfix_outcome=macfix_outcome)
-        upstream.patch(plugins={"fake": make_plugin(make_patch()), "observer": observer})
-        upstream.load()
-    finally:
-        upstream.close()
+    observer = make_plugin(by_target={}, macfix_outcome=macfix_outcome)
+    upstream.patch(plugins={"fake": make_plugin(make_patch()), "observer": observer})
+    upstream.load()
     assert seen == [f"fake-some {MOD} applied"]
 
 
-def test_an_observer_that_raises_is_told_of_at_once(tmp_path: Path) -> None:
+def test_an_observer_that_raises_is_told_of_at_once(upstream: FakeUpstream) -> None:
     def macfix_outcome(entry: Any) -> None:
         raise ZeroDivisionError("it looks away")
 
-    upstream = FakeUpstream(tmp_path)
     upstream.write(MOD, "answer = 1")
     observer = make_plugin(by_target={}, macfix_outcome=macfix_outcome)
     plugins = {"fake": make_plugin(make_patch()), "observer": observer}
-    try:
-        upstream.patch(plugins=plugins)
-        with pytest.warns(MacfixWarning, match="observer: macfix_outcome raised ZeroDivisionErr"):
-            assert upstream.load().answer == 42
-        upstream.forget()
-        upstream.patch(plugins=plugins, config=Config(strict=True))
-        with pytest.raises(PatchFailedError, match="it looks away"):
-            upstream.load()
-    finally:
-        upstream.close()
+    upstream.patch(plugins=plugins)
+    with pytest.warns(MacfixWarning, match="observer: macfix_outcome raised ZeroDivisionErr"):
+        assert upstream.load().answer == 42
+    upstream.forget()
+    upstream.patch(plugins=plugins, config=Config(strict=True))
+    with pytest.raises(PatchFailedError, match="it looks away"):
+        upstream.load()
 
 
 # -- a patch module --------------------------------------------------------------------------------
